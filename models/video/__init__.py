@@ -1,0 +1,1 @@
+"""Stage 6: frames back into the source picture, plots, and files."""
