@@ -1,0 +1,27 @@
+"""What ComfyUI sees. The list of nodes is the pipeline's table of contents."""
+
+from __future__ import annotations
+
+from comfy_api.latest import ComfyExtension, io
+
+from . import host
+from .motion import SynchroRaMaMotionFrames, SynchroRaMaMotionFromAudio, SynchroRaMaMotionPlot
+from .portrait import SynchroRaMaPortraitPrepare
+from .video import SynchroRaMaVideoCombine
+
+NODES: tuple[type[io.ComfyNode], ...] = (
+    SynchroRaMaPortraitPrepare,
+    SynchroRaMaMotionFromAudio,
+    SynchroRaMaMotionFrames,
+    SynchroRaMaMotionPlot,
+    SynchroRaMaVideoCombine,
+)
+
+
+class SynchroRaMa(ComfyExtension):
+    """The extension."""
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        """All nodes, in the order of the pipeline."""
+        host.register_folder()
+        return list(NODES)

@@ -1,0 +1,104 @@
+"""ComfyUI's services: devices, memory, progress, cancelling, folders. No other file knows them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeVar
+
+import comfy.model_management
+import comfy.model_patcher
+import comfy.utils
+import folder_paths
+import torch
+from torch import Tensor, nn
+
+FOLDER = "synchrorama"
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+def register_folder() -> None:
+    """Let users keep larger weights in ComfyUI's models/synchrorama or any folder of that name."""
+    folder_paths.add_model_folder_path(FOLDER, str(Path(folder_paths.models_dir) / FOLDER))
+    paths, _ = folder_paths.folder_names_and_paths[FOLDER]
+    # ComfyUI leaves the set of extensions empty, which would list every file.
+    folder_paths.folder_names_and_paths[FOLDER] = (paths, {".safetensors"})
+
+
+def device() -> torch.device:
+    """Where ComfyUI wants models to run."""
+    return comfy.model_management.get_torch_device()
+
+
+def load(module: Module) -> Module:
+    """The module on ComfyUI's device, under its memory management."""
+    # ComfyUI 0.33 exchanges this class at its start, so it is looked up at each call.
+    patcher_class = getattr(
+        comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher
+    )
+    patcher = patcher_class(
+        module,
+        load_device=comfy.model_management.get_torch_device(),
+        offload_device=comfy.model_management.unet_offload_device(),
+    )
+    comfy.model_management.load_models_gpu([patcher], force_full_load=True)
+    return module
+
+
+def watch(total: int) -> Callable[[int, int], None]:
+    """A function on_step(i, n) that moves the node's progress bar and stops when cancelled.
+
+    Args:
+        total: Steps to come.
+    """
+    bar = comfy.utils.ProgressBar(total)
+
+    def on_step(step: int, steps: int) -> None:
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        bar.update_absolute(step, steps)
+
+    return on_step
+
+
+def gather(chunks: Iterable[Tensor], frames: int, height: int, width: int) -> Tensor:
+    """Frames that come in chunks as one IMAGE, with progress, cancelling and a check of memory.
+
+    Args:
+        chunks: Of shape [b, height, width, 3] 0..1, on any device; nothing is computed before the
+            memory has been checked.
+        frames: How many they are together, T.
+        height: In pixels.
+        width: In pixels.
+
+    Returns:
+        [T, height, width, 3] float32 on the CPU.
+
+    Raises:
+        ValueError: They would not fit in memory.
+    """
+    require_memory(frames, height, width)
+    out = torch.empty(frames, height, width, 3)
+    on_step = watch(frames)
+    done = 0
+    on_step(done, frames)
+    for chunk in chunks:
+        out[done : done + chunk.shape[0]] = chunk
+        done += chunk.shape[0]
+        on_step(done, frames)
+    return out
+
+
+def require_memory(frames: int, height: int, width: int) -> None:
+    """Refuse frames that would not fit in memory.
+
+    Raises:
+        ValueError: They need more than is free, of which one tenth is left to everybody else.
+    """
+    need = frames * height * width * 3 * 4
+    free = 0.9 * comfy.model_management.get_free_memory(torch.device("cpu"))
+    if need > free:
+        raise ValueError(
+            f"{frames} frames of {width} x {height} need {need / 1e9:.1f} GB of memory, "
+            f"{free / 1e9:.1f} GB are free. Use a smaller picture, a lower 'fps' or shorter audio."
+        )

@@ -1,0 +1,162 @@
+"""Stage 4, motion: speech becomes motion, motion becomes frames."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ..models.head import HeadModel
+from ..models.motion.audio_to_motion import AudioToMotion, motion_from_audio
+from ..models.motion.frames import MotionFrames
+from ..models.video.plot import motion_plot
+from . import host
+from .types import MotionSocket, PortraitSocket, one_speech
+
+CATEGORY = "SynchroRaMa/4 motion"
+
+
+class SynchroRaMaMotionFromAudio(io.ComfyNode):
+    """Moves a face to speech."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Name, inputs and outputs."""
+        return io.Schema(
+            node_id="SynchroRaMaMotionFromAudio",
+            display_name="Motion from Audio",
+            category=CATEGORY,
+            description="Turns speech into the motion of lips, head and eyelids.",
+            inputs=[
+                io.Audio.Input("audio", tooltip="One clip of speech, in any language."),
+                io.Float.Input(
+                    "fps",
+                    default=25.0,
+                    min=8.0,
+                    max=60.0,
+                    step=0.001,
+                    tooltip="Frames a second of the video, 8 to 60. More is smoother and slower; "
+                    "the lips stay in time at any value.",
+                ),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=0xFFFFFFFFFFFFFFFF,
+                    control_after_generate=True,
+                    tooltip="Chooses when the eyes blink and how the head sways. The same seed "
+                    "gives the same motion.",
+                ),
+                io.Float.Input(
+                    "lips",
+                    default=1.0,
+                    min=0.0,
+                    max=2.0,
+                    step=0.05,
+                    tooltip="How far the mouth moves: 0 keeps it still, 2 moves it twice as far.",
+                ),
+                io.Float.Input(
+                    "head",
+                    default=1.0,
+                    min=0.0,
+                    max=2.0,
+                    step=0.05,
+                    tooltip="How far the head moves: 0 keeps it still, 2 moves it twice as far.",
+                ),
+                io.Float.Input(
+                    "blinks",
+                    default=1.0,
+                    min=0.0,
+                    max=2.0,
+                    step=0.05,
+                    tooltip="How often the eyes blink: 0 never, 2 twice as often.",
+                ),
+                PortraitSocket.Input(
+                    "portrait",
+                    optional=True,
+                    tooltip="Starts from this face's own expression instead of a neutral one.",
+                ),
+            ],
+            outputs=[MotionSocket.Output("motion", tooltip="How the face moves, frame by frame.")],
+        )
+
+    @classmethod
+    def execute(cls, audio, fps, seed, lips, head, blinks, portrait=None) -> io.NodeOutput:
+        """Predict the motion."""
+        waveform, sample_rate = one_speech(audio)
+        motion = motion_from_audio(
+            host.load(AudioToMotion.from_checkpoint()),
+            waveform,
+            sample_rate,
+            fps=fps,
+            seed=seed,
+            rest=None if portrait is None else portrait.head.expression,
+            lips=lips,
+            head=head,
+            blinks=blinks,
+            on_step=host.watch(1),
+        )
+        return io.NodeOutput(motion)
+
+
+class SynchroRaMaMotionFrames(io.ComfyNode):
+    """Draws the photo as it moves."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Name, inputs and outputs."""
+        return io.Schema(
+            node_id="SynchroRaMaMotionFrames",
+            display_name="Motion Frames",
+            category=CATEGORY,
+            description="Moves the portrait's own pixels: one frame of the head crop for each "
+            "frame of the motion.",
+            inputs=[
+                PortraitSocket.Input("portrait", tooltip="Whose face moves."),
+                MotionSocket.Input("motion", tooltip="How it moves."),
+            ],
+            outputs=[io.Image.Output("frames", tooltip="The head crop, once for each frame.")],
+        )
+
+    @classmethod
+    def execute(cls, portrait, motion) -> io.NodeOutput:
+        """Render the frames."""
+        height, width = portrait.image.shape[:2]
+        renderer = MotionFrames(HeadModel.from_checkpoint(), portrait, host.device())
+        return io.NodeOutput(host.gather(renderer.render(motion), motion.frames, height, width))
+
+
+class SynchroRaMaMotionPlot(io.ComfyNode):
+    """Draws the motion's curves."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Name, inputs and outputs."""
+        return io.Schema(
+            node_id="SynchroRaMaMotionPlot",
+            display_name="Plot Motion",
+            category=CATEGORY,
+            description="Draws the curves of a motion over the waveform of its speech.",
+            inputs=[
+                MotionSocket.Input("motion", tooltip="The motion to look at."),
+                io.Audio.Input("audio", tooltip="The speech it was made from."),
+                io.Int.Input(
+                    "width",
+                    default=1024,
+                    min=256,
+                    max=4096,
+                    tooltip="Width of the picture in pixels. Wider shows more of each second.",
+                ),
+                io.Int.Input(
+                    "height",
+                    default=640,
+                    min=160,
+                    max=4096,
+                    tooltip="Height of the picture in pixels. Taller spreads the curves apart.",
+                ),
+            ],
+            outputs=[io.Image.Output("plot", tooltip="The curves as a picture.")],
+        )
+
+    @classmethod
+    def execute(cls, motion, audio, width, height) -> io.NodeOutput:
+        """Draw the plot."""
+        return io.NodeOutput(motion_plot(motion, *one_speech(audio), width, height))

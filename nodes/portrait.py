@@ -1,0 +1,87 @@
+"""Stage 1, portrait: a picture becomes a head that can be animated."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ..models.head import HeadModel
+from ..models.portrait.landmarker import FaceLandmarker
+from ..models.portrait.prepare import portrait_mask, portrait_preview, prepare_portrait
+from . import host
+from .types import (
+    BoundingBoxSocket,
+    FaceLandmarksSocket,
+    PortraitSocket,
+    one_box,
+    one_landmarks,
+    one_picture,
+)
+
+CATEGORY = "SynchroRaMa/1 portrait"
+
+
+class SynchroRaMaPortraitPrepare(io.ComfyNode):
+    """Finds a face, cuts out the head and fits the parametric head to it."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Name, inputs and outputs."""
+        return io.Schema(
+            node_id="SynchroRaMaPortraitPrepare",
+            display_name="Prepare Portrait",
+            category=CATEGORY,
+            description="Finds a face in a picture, cuts out the head and fits a 3D head to it.",
+            inputs=[
+                io.Image.Input(
+                    "image", tooltip="One picture with a human face, at least 32 pixels wide."
+                ),
+                io.Int.Input(
+                    "size",
+                    default=512,
+                    min=256,
+                    max=1024,
+                    step=64,
+                    tooltip="Side of the head crop in pixels. Larger is sharper and slower.",
+                ),
+                io.Int.Input(
+                    "face",
+                    default=0,
+                    min=0,
+                    max=64,
+                    tooltip="Which face: 0 the largest, 1 the first from the left, and so on.",
+                ),
+                BoundingBoxSocket.Input(
+                    "face_box",
+                    optional=True,
+                    tooltip="Where the face is, when it is not found by itself.",
+                    extra_dict={"forceInput": True},
+                ),
+                FaceLandmarksSocket.Input(
+                    "face_landmarks",
+                    optional=True,
+                    tooltip="Landmarks from Detect Face Landmarks (MediaPipe), used as they are.",
+                ),
+            ],
+            outputs=[
+                PortraitSocket.Output("portrait", tooltip="The head, ready to be animated."),
+                io.Image.Output("crop", tooltip="The head crop."),
+                io.Image.Output("preview", tooltip="The crop with landmarks and the fitted head."),
+                io.Mask.Output("mask", tooltip="White where the fitted head is in the crop."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, image, size, face, face_box=None, face_landmarks=None) -> io.NodeOutput:
+        """Prepare the portrait."""
+        head = HeadModel.from_checkpoint()
+        portrait = prepare_portrait(
+            one_picture(image),
+            landmarker=host.load(FaceLandmarker.from_checkpoint()),
+            head=head,
+            size=size,
+            face_index=face - 1 if face else None,
+            face_box=None if face_box is None else one_box(face_box, face),
+            landmarks=None if face_landmarks is None else one_landmarks(face_landmarks, face),
+        )
+        preview, mask = portrait_preview(portrait, head), portrait_mask(portrait)
+        return io.NodeOutput(portrait, portrait.image[None], preview[None], mask[None])

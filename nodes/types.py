@@ -1,0 +1,117 @@
+"""What runs along the wires: the pack's own sockets, and ComfyUI's types brought to one form.
+
+Shapes: B batch, H W pixels, C channels, S samples, K = 478 landmarks.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..models.picture import as_rgb
+from ..models.types import LANDMARKS
+
+# Socket ids are shared by all packs, hence the prefix; they never change.
+PortraitSocket = io.Custom("SYNCHRORAMA_PORTRAIT")
+MotionSocket = io.Custom("SYNCHRORAMA_MOTION")
+
+# Core types that only later versions of ComfyUI declare.
+FaceLandmarksSocket = io.Custom("FACE_LANDMARKS")
+BoundingBoxSocket = io.Custom("BOUNDING_BOX")
+
+
+def one_picture(image: Tensor) -> Tensor:
+    """The only picture of an IMAGE, [H, W, 3] 0..1.
+
+    Args:
+        image: [B, H, W, C], C one of 1, 3, 4.
+
+    Raises:
+        ValueError: There is more than one picture, or none.
+    """
+    if image.shape[0] != 1:
+        raise ValueError(
+            f"'image' holds {image.shape[0]} pictures, needed is one. Pick one, for example with "
+            "the node Get Image from Batch."
+        )
+    return as_rgb(image[0])
+
+
+def one_speech(audio: dict[str, Any]) -> tuple[Tensor, int]:
+    """Waveform [C, S] and sample rate in Hz of an AUDIO.
+
+    Args:
+        audio: {"waveform": [B, C, S], "sample_rate": Hz}.
+
+    Raises:
+        ValueError: There is more than one clip, or none.
+    """
+    waveform = audio["waveform"]
+    if waveform.shape[0] != 1:
+        raise ValueError(
+            f"'audio' holds {waveform.shape[0]} clips, needed is one. Run the workflow once for "
+            "each clip."
+        )
+    return waveform[0], int(audio["sample_rate"])
+
+
+def one_box(boxes: Any, face: int) -> Tensor:
+    """A face's box, [4] x0, y0, x1, y1 in pixels.
+
+    Args:
+        boxes: A BOUNDING_BOX. It is declared as one {"x", "y", "width", "height"}; detectors send
+            one list of those for each picture.
+        face: 0 for the largest box, n for the n-th.
+
+    Raises:
+        ValueError: There is no such box.
+    """
+    while isinstance(boxes, list) and boxes and isinstance(boxes[0], list):
+        boxes = boxes[0]
+    found = [boxes] if isinstance(boxes, dict) else list(boxes)
+    corners = [
+        torch.tensor([box["x"], box["y"], box["x"] + box["width"], box["y"] + box["height"]])
+        for box in found
+    ]
+    return _choose(corners, corners, face, "face_box").float()
+
+
+def one_landmarks(landmarks: dict[str, Any], face: int) -> Tensor:
+    """A face's landmarks [K, 3] in pixels, z on the same scale.
+
+    Args:
+        landmarks: A FACE_LANDMARKS. x and y come in pixels, z in the units of the landmarker's
+            own 192 px crop, which is a scaled, turned copy of the picture.
+        face: 0 for the largest face, n for the n-th.
+
+    Raises:
+        ValueError: There is no such face, or its landmarks are not the 478 of the Face Landmarker.
+    """
+    faces = landmarks["frames"][0] if landmarks["frames"] else []
+    boxes = [torch.as_tensor(one["bbox_xyxy"]) for one in faces]
+    chosen = _choose(faces, boxes, face, "face_landmarks")
+    xy = torch.as_tensor(chosen["landmarks_xy"]).float()
+    crop = torch.as_tensor(chosen["landmarks_3d"]).float()
+    if xy.shape != (LANDMARKS, 2) or crop.shape != (LANDMARKS, 3):
+        raise ValueError(
+            f"'face_landmarks' holds {xy.shape[0]} points, needed are {LANDMARKS}. Connect the "
+            "node Detect Face Landmarks (MediaPipe), or nothing."
+        )
+    spread, crop_spread = (points - points.mean(0) for points in (xy, crop[:, :2]))
+    scale = spread.norm() / crop_spread.norm()
+    return torch.cat([xy, crop[:, 2:] * scale], 1)
+
+
+def _choose(items: list[Any], boxes: list[Tensor], face: int, name: str) -> Any:
+    if face > len(items) or not items:
+        raise ValueError(
+            f"'face' is {face} but '{name}' holds {len(items)} faces. Choose a number up to "
+            f"{len(items)}, or disconnect '{name}'."
+        )
+    if face:
+        return items[face - 1]
+    areas = [float((box[2] - box[0]) * (box[3] - box[1])) for box in boxes]
+    return items[areas.index(max(areas))]
