@@ -1,0 +1,120 @@
+"""A portrait talks, from the shell.
+
+    python scripts/talk.py --portrait face.png --audio speech.wav --out video.mp4
+
+Exit status 0, or 2 with one sentence that says what is wrong and what to do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+import time
+from pathlib import Path
+from typing import NoReturn
+
+from bootstrap import VENV, BootstrapError, alias_pack, run
+
+NEEDED = ("torch", "numpy", "safetensors", "PIL", "av", "scipy")
+LATER = {
+    "text": "'--text' is for the emotion stage, which is not built yet. Leave it out.",
+    "emotion": "'--emotion' is for the emotion stage, which is not built yet. Leave it out.",
+    "steps": "'--steps' is for '--renderer diffusion', which is not built yet. Leave it out.",
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One sentence instead of the usage."""
+        sys.exit(_fail(f"{message[0].upper()}{message[1:]}. See --help."))
+
+
+def _fail(sentence: object) -> int:
+    print(sentence, file=sys.stderr)
+    return 2
+
+
+def _arguments() -> argparse.Namespace:
+    parser = _Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--portrait", type=Path, required=True, help="picture with a face")
+    add("--audio", type=Path, required=True, help="speech, any format that FFmpeg reads")
+    add("--out", type=Path, required=True, help="video to write, .mp4")
+    add("--fps", type=float, default=25.0, help="frames a second, 8 to 60 (default 25)")
+    add("--size", type=int, default=512, help="side of the head crop in pixels (default 512)")
+    add("--seed", type=int, default=0, help="chooses blinks and head sway (default 0)")
+    add("--renderer", choices=["diffusion", "motion-frames"], default="motion-frames")
+    add("--motion-json", type=Path, help="also write how the face moves")
+    add("--device", choices=["cpu", "cuda"], help="default: cuda where there is one")
+    add("--text", help="transcript; not used yet")
+    add("--emotion", help="NAME[:STRENGTH]; not used yet")
+    add("--steps", type=int, help="of the diffusion renderer; not used yet")
+    return parser.parse_args()
+
+
+def _talk(arguments: argparse.Namespace) -> None:
+    import torch
+
+    alias_pack()
+    from synchrorama.models.picture import load_picture
+    from synchrorama.models.talk import talk, write_motion
+    from synchrorama.models.video.read import load_audio
+
+    if arguments.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("'--device cuda' was asked for but torch sees no GPU. Use --device cpu.")
+    device = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    start = time.monotonic()
+    started: dict[str, float] = {}
+
+    def on_stage(stage: str, done: int, steps: int) -> None:
+        started.setdefault(stage, time.monotonic())
+        if done == steps:
+            print(f"{stage}: {time.monotonic() - started[stage]:.1f} s", flush=True)
+
+    image = load_picture(arguments.portrait)
+    waveform, sample_rate = load_audio(arguments.audio)
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    motion = talk(
+        image,
+        waveform,
+        sample_rate,
+        arguments.out,
+        fps=arguments.fps,
+        size=arguments.size,
+        seed=arguments.seed,
+        device=torch.device(device),
+        on_stage=on_stage,
+    )
+    if arguments.motion_json:
+        write_motion(arguments.motion_json, motion)
+    print(
+        f"Wrote {arguments.out}: {motion.frames} frames at {motion.fps:g} fps, "
+        f"in {time.monotonic() - start:.1f} s on {device}."
+    )
+
+
+def main() -> int:
+    """Exit status: 0, or 2 when something is wrong with what was given."""
+    arguments = _arguments()
+    for name, sentence in LATER.items():
+        if getattr(arguments, name) is not None:
+            return _fail(sentence)
+    if arguments.renderer == "diffusion":
+        return _fail("'--renderer diffusion' is not built yet. Use --renderer motion-frames.")
+    if any(importlib.util.find_spec(name) is None for name in NEEDED):
+        if Path(sys.prefix) == VENV:
+            return _fail(f"The environment in '{VENV}' is incomplete. Delete that folder.")
+        try:
+            return run("talk.py", sys.argv[1:])
+        except BootstrapError as error:
+            return _fail(error)
+    try:
+        _talk(arguments)
+    except (ValueError, OSError) as error:
+        return _fail(error)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
