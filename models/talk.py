@@ -19,8 +19,8 @@ from .motion.frames import MotionFrames
 from .portrait.landmarker import FaceLandmarker
 from .portrait.prepare import prepare_portrait
 from .types import ARKIT_NAMES, Motion
+from .video.encode import write_video
 from .video.paste import paste_back
-from .video.write import write_video
 
 OnStage = Callable[[str, int, int], None]  # stage, steps done, steps in all
 
@@ -84,7 +84,7 @@ def talk(
             done += frames.shape[0]
             tell("video", done, motion.frames)
 
-    write_video(out, chunks(), fps, waveform, sample_rate)
+    write_video(out, chunks(), fps=fps, waveform=waveform, sample_rate=sample_rate)
     return motion
 
 

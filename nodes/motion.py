@@ -42,7 +42,7 @@ class SynchroRaMaMotionFromAudio(io.ComfyNode):
                     min=0,
                     max=0xFFFFFFFFFFFFFFFF,
                     control_after_generate=True,
-                    tooltip="Chooses when the eyes blink and how the head sways. The same seed "
+                    tooltip="Chooses blinks, brows and head motion, never the lips. The same seed "
                     "gives the same motion.",
                 ),
                 io.Float.Input(
@@ -67,7 +67,7 @@ class SynchroRaMaMotionFromAudio(io.ComfyNode):
                     min=0.0,
                     max=2.0,
                     step=0.05,
-                    tooltip="How often the eyes blink: 0 never, 2 twice as often.",
+                    tooltip="How far the lids close in a blink: 0 not at all, 1 all the way.",
                 ),
                 PortraitSocket.Input(
                     "portrait",

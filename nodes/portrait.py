@@ -12,6 +12,7 @@ from .types import (
     BoundingBoxSocket,
     FaceLandmarksSocket,
     PortraitSocket,
+    around,
     one_box,
     one_landmarks,
     one_picture,
@@ -44,11 +45,11 @@ class SynchroRaMaPortraitPrepare(io.ComfyNode):
                     tooltip="Side of the head crop in pixels. Larger is sharper and slower.",
                 ),
                 io.Int.Input(
-                    "face",
+                    "face_index",
                     default=0,
                     min=0,
-                    max=64,
-                    tooltip="Which face: 0 the largest, 1 the first from the left, and so on.",
+                    max=63,
+                    tooltip="Which face when there are several: 0 the largest, 1 the next.",
                 ),
                 BoundingBoxSocket.Input(
                     "face_box",
@@ -71,17 +72,20 @@ class SynchroRaMaPortraitPrepare(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, image, size, face, face_box=None, face_landmarks=None) -> io.NodeOutput:
+    def execute(cls, image, size, face_index, face_box=None, face_landmarks=None) -> io.NodeOutput:
         """Prepare the portrait."""
         head = HeadModel.from_checkpoint()
+        points = None if face_landmarks is None else one_landmarks(face_landmarks, face_index)
+        box = around(points) if points is not None else None
+        box = one_box(face_box, face_index) if face_box is not None else box
         portrait = prepare_portrait(
             one_picture(image),
             landmarker=host.load(FaceLandmarker.from_checkpoint()),
             head=head,
             size=size,
-            face_index=face - 1 if face else None,
-            face_box=None if face_box is None else one_box(face_box, face),
-            landmarks=None if face_landmarks is None else one_landmarks(face_landmarks, face),
+            face_index=face_index if box is None else 0,  # the box has chosen already
+            face_box=box,
+            landmarks=points,
         )
         preview, mask = portrait_preview(portrait, head), portrait_mask(portrait)
         return io.NodeOutput(portrait, portrait.image[None], preview[None], mask[None])

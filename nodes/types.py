@@ -58,13 +58,13 @@ def one_speech(audio: dict[str, Any]) -> tuple[Tensor, int]:
     return waveform[0], int(audio["sample_rate"])
 
 
-def one_box(boxes: Any, face: int) -> Tensor:
+def one_box(boxes: Any, face_index: int) -> Tensor:
     """A face's box, [4] x0, y0, x1, y1 in pixels.
 
     Args:
         boxes: A BOUNDING_BOX. It is declared as one {"x", "y", "width", "height"}; detectors send
             one list of those for each picture.
-        face: 0 for the largest box, n for the n-th.
+        face_index: Which one, counted from the largest.
 
     Raises:
         ValueError: There is no such box.
@@ -76,25 +76,25 @@ def one_box(boxes: Any, face: int) -> Tensor:
         torch.tensor([box["x"], box["y"], box["x"] + box["width"], box["y"] + box["height"]])
         for box in found
     ]
-    return _choose(corners, corners, face, "face_box").float()
+    return corners[_nth_largest(corners, face_index, "face_box")].float()
 
 
-def one_landmarks(landmarks: dict[str, Any], face: int) -> Tensor:
+def one_landmarks(landmarks: dict[str, Any], face_index: int) -> Tensor:
     """A face's landmarks [K, 3] in pixels, z on the same scale.
 
     Args:
         landmarks: A FACE_LANDMARKS. x and y come in pixels, z in the units of the landmarker's
-            own 192 px crop, which is a scaled, turned copy of the picture.
-        face: 0 for the largest face, n for the n-th.
+            own crop, which is a scaled, turned copy of the picture.
+        face_index: Which one, counted from the largest.
 
     Raises:
         ValueError: There is no such face, or its landmarks are not the 478 of the Face Landmarker.
     """
     faces = landmarks["frames"][0] if landmarks["frames"] else []
-    boxes = [torch.as_tensor(one["bbox_xyxy"]) for one in faces]
-    chosen = _choose(faces, boxes, face, "face_landmarks")
-    xy = torch.as_tensor(chosen["landmarks_xy"]).float()
-    crop = torch.as_tensor(chosen["landmarks_3d"]).float()
+    boxes = [torch.as_tensor(face["bbox_xyxy"]) for face in faces]
+    face = faces[_nth_largest(boxes, face_index, "face_landmarks")]
+    xy = torch.as_tensor(face["landmarks_xy"]).float()
+    crop = torch.as_tensor(face["landmarks_3d"]).float()
     if xy.shape != (LANDMARKS, 2) or crop.shape != (LANDMARKS, 3):
         raise ValueError(
             f"'face_landmarks' holds {xy.shape[0]} points, needed are {LANDMARKS}. Connect the "
@@ -105,13 +105,16 @@ def one_landmarks(landmarks: dict[str, Any], face: int) -> Tensor:
     return torch.cat([xy, crop[:, 2:] * scale], 1)
 
 
-def _choose(items: list[Any], boxes: list[Tensor], face: int, name: str) -> Any:
-    if face > len(items) or not items:
+def around(landmarks: Tensor) -> Tensor:
+    """The box around landmarks [K, 3], [4] x0, y0, x1, y1."""
+    return torch.cat([landmarks[:, :2].amin(0), landmarks[:, :2].amax(0)])
+
+
+def _nth_largest(boxes: list[Tensor], index: int, name: str) -> int:
+    if index >= len(boxes):
         raise ValueError(
-            f"'face' is {face} but '{name}' holds {len(items)} faces. Choose a number up to "
-            f"{len(items)}, or disconnect '{name}'."
+            f"'face_index' is {index} but '{name}' holds {len(boxes)} faces. Choose a smaller "
+            f"'face_index', which counts from 0, or disconnect '{name}'."
         )
-    if face:
-        return items[face - 1]
     areas = [float((box[2] - box[0]) * (box[3] - box[1])) for box in boxes]
-    return items[areas.index(max(areas))]
+    return sorted(range(len(boxes)), key=lambda i: -areas[i])[index]

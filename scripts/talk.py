@@ -57,9 +57,8 @@ def _talk(arguments: argparse.Namespace) -> None:
     import torch
 
     alias_pack()
-    from synchrorama.models.picture import load_picture
+    from synchrorama.models.media import read_audio, read_image
     from synchrorama.models.talk import talk, write_motion
-    from synchrorama.models.video.read import load_audio
 
     if arguments.device == "cuda" and not torch.cuda.is_available():
         raise ValueError("'--device cuda' was asked for but torch sees no GPU. Use --device cpu.")
@@ -72,8 +71,8 @@ def _talk(arguments: argparse.Namespace) -> None:
         if done == steps:
             print(f"{stage}: {time.monotonic() - started[stage]:.1f} s", flush=True)
 
-    image = load_picture(arguments.portrait)
-    waveform, sample_rate = load_audio(arguments.audio)
+    image = read_image(arguments.portrait)
+    waveform, sample_rate = read_audio(arguments.audio)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     motion = talk(
         image,

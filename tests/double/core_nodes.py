@@ -1,0 +1,88 @@
+"""Doubles of the core nodes that the workflows use, with the inputs they have in ComfyUI."""
+
+from __future__ import annotations
+
+import av
+import numpy as np
+import torch
+from comfy_api.latest import io
+from PIL import Image
+
+
+class LoadImage(io.ComfyNode):
+    INPUT = None  # the folder with the files, set by the executor
+
+    @classmethod
+    def define_schema(cls):
+        outputs = [io.Image.Output("image"), io.Mask.Output("mask")]
+        return io.Schema("LoadImage", inputs=[io.String.Input("image")], outputs=outputs)
+
+    @classmethod
+    def execute(cls, image):
+        with Image.open(cls.INPUT / image) as file:
+            pixels = torch.from_numpy(np.array(file.convert("RGB"))) / 255.0
+        return io.NodeOutput(pixels[None], torch.zeros(1, *pixels.shape[:2]))
+
+
+class LoadAudio(io.ComfyNode):
+    INPUT = None
+    SECONDS = 0.3  # the rest is cut off, to be quick
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            "LoadAudio", inputs=[io.String.Input("audio")], outputs=[io.Audio.Output("audio")]
+        )
+
+    @classmethod
+    def execute(cls, audio):
+        with av.open(str(cls.INPUT / audio)) as file:
+            rate = file.streams.audio[0].rate
+            blocks = [frame.to_ndarray() for frame in file.decode(audio=0)]
+        samples = torch.from_numpy(np.concatenate(blocks, 1)).float() / 32768.0
+        short = samples[None, :, : int(cls.SECONDS * rate)]
+        return io.NodeOutput({"waveform": short, "sample_rate": rate})
+
+
+class CreateVideo(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            "CreateVideo",
+            inputs=[
+                io.Image.Input("images"),
+                io.Float.Input("fps", min=1.0, max=120.0),
+                io.Audio.Input("audio", optional=True),
+            ],
+            outputs=[io.Video.Output("video")],
+        )
+
+    @classmethod
+    def execute(cls, images, fps, audio=None):
+        return io.NodeOutput({"images": images, "fps": fps, "audio": audio})
+
+
+class SaveVideo(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        inputs = [io.Video.Input("video")]
+        inputs += [io.String.Input(name) for name in ("filename_prefix", "format", "codec")]
+        return io.Schema("SaveVideo", inputs=inputs, is_output_node=True)
+
+    @classmethod
+    def execute(cls, video, filename_prefix, format, codec):
+        return io.NodeOutput(video)
+
+
+class PreviewImage(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        inputs = [io.Image.Input("images")]
+        return io.Schema("PreviewImage", inputs=inputs, is_output_node=True)
+
+    @classmethod
+    def execute(cls, images):
+        return io.NodeOutput(images)
+
+
+NODES = (LoadImage, LoadAudio, CreateVideo, SaveVideo, PreviewImage)

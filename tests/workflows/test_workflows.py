@@ -1,0 +1,82 @@
+"""Each workflow that ships uses known nodes and inputs, and runs."""
+
+import json
+from pathlib import Path
+
+import executor
+import pytest
+import torch
+from synchrorama.nodes import NODES
+
+WORKFLOWS = Path(__file__).resolve().parents[2] / "workflows"
+API = sorted((WORKFLOWS / "api").glob("*.json"))
+UI = sorted(WORKFLOWS.glob("*.json"))
+SCHEMAS = {node.define_schema().node_id: node.define_schema() for node in NODES}
+
+
+def read(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module", params=API, ids=lambda path: path.stem)
+def run(request):
+    graph = read(request.param)
+    for node in graph.values():
+        if node["class_type"] == "SynchroRaMaPortraitPrepare":
+            node["inputs"]["size"] = 256  # small, to be quick
+    return graph, executor.run(graph, NODES, WORKFLOWS)
+
+
+def test_workflow_makes_a_video(run):
+    graph, results = run
+    saved = [results[key] for key, node in graph.items() if node["class_type"] == "SaveVideo"]
+    assert saved
+    for (video,) in saved:
+        seconds = video["audio"]["waveform"].shape[-1] / video["audio"]["sample_rate"]
+        assert video["images"].shape[0] == -int(-seconds * video["fps"] // 1)
+        assert video["images"].shape[-1] == 3
+        assert 0.0 <= video["images"].min()
+        assert video["images"].max() <= 1.0
+
+
+def test_audio_leaves_as_it_came(run):
+    graph, results = run
+    loaded = [results[key] for key, node in graph.items() if node["class_type"] == "LoadAudio"]
+    saved = [results[key] for key, node in graph.items() if node["class_type"] == "SaveVideo"]
+    assert torch.equal(saved[0][0]["audio"]["waveform"], loaded[0][0]["waveform"])
+    assert saved[0][0]["audio"]["sample_rate"] == loaded[0][0]["sample_rate"]
+
+
+def test_picture_keeps_its_size_and_the_face_moves(run):
+    graph, results = run
+    loaded = [results[key] for key, node in graph.items() if node["class_type"] == "LoadImage"]
+    saved = [results[key] for key, node in graph.items() if node["class_type"] == "SaveVideo"]
+    picture, images = loaded[0][0], saved[0][0]["images"]
+    assert images.shape[1:] == picture.shape[1:]
+    assert (images[0] - images[-1]).abs().max() > 0.02
+
+
+@pytest.mark.parametrize("path", UI, ids=lambda path: path.stem)
+def test_ui_workflow_is_up_to_date(path):
+    """Nodes, inputs, widgets and outputs are those of today's schemas."""
+    assert any(path.with_suffix(suffix).is_file() for suffix in (".jpg", ".png"))
+    ours = [node for node in read(path)["nodes"] if node["type"].startswith("SynchroRaMa")]
+    assert ours
+    for node in ours:
+        schema = SCHEMAS[node["type"]]
+        assert {one["name"] for one in node["inputs"]} == {one.id for one in schema.inputs}
+        kinds = [str(one.io_type) for one in schema.outputs]
+        assert [one["type"] for one in node["outputs"]] == kinds
+        widgets = [one for one in schema.inputs if str(one.io_type) in ("INT", "FLOAT", "STRING")]
+        extra = sum(bool(getattr(one, "control_after_generate", False)) for one in widgets)
+        assert len(node["widgets_values"]) == len(widgets) + extra
+
+
+@pytest.mark.parametrize("path", UI, ids=lambda path: path.stem)
+def test_ui_workflow_has_an_api_twin(path):
+    """The same nodes, however often, in both formats."""
+    twin = read(path.parent / "api" / path.name)
+    ui = [
+        node["type"] for node in read(path)["nodes"] if node["type"] not in ("Note", "MarkdownNote")
+    ]
+    assert sorted(ui) == sorted(node["class_type"] for node in twin.values())
