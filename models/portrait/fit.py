@@ -13,9 +13,10 @@ from ..types import FittedHead
 
 MESH_LANDMARKS = 468  # without the irises
 EYE_CORNERS = (33, 133, 362, 263)  # right outer and inner, left inner and outer
-NOISE = 0.012  # of a landmark's x and y, in eye distances
+NOISE = 0.008  # of a landmark's x and y, in eye distances
 DEPTH_NOISE = 0.10  # of its z, which the landmarker guesses
-STEPS = 8
+EXPRESSION_NOISE = 0.12  # of the landmarker's scores
+STEPS = 5
 
 
 def eye_distance(landmarks: Tensor) -> float:
@@ -30,11 +31,12 @@ def fit_head(landmarks: Tensor, expression: Tensor, model: HeadModel) -> FittedH
     """Camera and identity under which the head's landmarks fall on the photo's.
 
     Gauss–Newton over rotation, scale, shift and identity; identity weights have a unit normal
-    prior, the landmarker's depth a small weight. The expression is taken as given.
+    prior, the landmarker's depth a small weight. The expression may differ a little from the
+    landmarker's scores, which are coarse.
 
     Args:
         landmarks: [478, 3] px, x right, y down, z larger is farther.
-        expression: [52] the photo's own coefficients.
+        expression: [52] the photo's own coefficients as scored.
         model: The head.
 
     Returns:
@@ -43,45 +45,56 @@ def fit_head(landmarks: Tensor, expression: Tensor, model: HeadModel) -> FittedH
     eye = eye_distance(landmarks)
     flip = torch.tensor([1.0, -1.0, -1.0])
     seen = (landmarks[:MESH_LANDMARKS] * flip).double()  # y up, z to the viewer
-    base = model.at_landmarks(model.shape(coefficients=expression))[:MESH_LANDMARKS].double()
-    modes = model.at_landmarks(model.identity)[:, :MESH_LANDMARKS].double()  # [I, K, 3]
-    rotation, scale, shift = _procrustes(base, seen)
-    identity = torch.zeros(modes.shape[0], dtype=torch.float64)
+    units = model.at_landmarks(model.units)[:, :MESH_LANDMARKS].double()  # [C, K, 3]
+    people = model.at_landmarks(model.identity)[:, :MESH_LANDMARKS].double()  # [I, K, 3]
+    mean = model.at_landmarks(model.shape())[:MESH_LANDMARKS].double()
     sigma = torch.tensor([NOISE, NOISE, DEPTH_NOISE], dtype=torch.float64) * eye
-    for _ in range(STEPS):
-        shape = base + torch.tensordot(identity, modes, 1)
-        turned = shape @ rotation.T  # [K, 3]
-        residual = (seen - scale * turned - shift) / sigma
-        columns = [scale * _turn(axis, turned) for axis in range(3)]
-        columns.append(turned)
-        columns += [torch.eye(3, dtype=torch.float64)[axis].expand_as(turned) for axis in range(3)]
-        pose = torch.stack(columns)  # [7, K, 3]
-        jacobian = torch.cat((pose, scale * modes @ rotation.T)) / sigma  # [7+I, K, 3]
-        flat = jacobian.flatten(1)
-        normal = flat @ flat.T
-        prior = torch.zeros(len(flat), dtype=torch.float64)
-        prior[7:] = 1.0
-        target = flat @ residual.flatten() - prior * torch.cat((prior[:7], identity))
-        step = torch.linalg.solve(normal + torch.diag(prior + 1e-9), target)
-        rotation = torch.linalg.matrix_exp(_skew(step[:3])) @ rotation
-        scale = scale + step[3]
-        shift = shift + step[4:7]
-        identity = identity + step[7:]
+    score = expression.double()
+    rest = mean + torch.tensordot(score, units, 1)
+    pose, weights = _solve(rest, torch.cat((people, EXPRESSION_NOISE * units)), seen, sigma)
+    own = (score + EXPRESSION_NOISE * weights[len(people) :]).clamp(0, 1)
+    rest = mean + torch.tensordot(own, units, 1)
+    (rotation, scale, shift), identity = _solve(rest, people, seen, sigma, pose)
     head = FittedHead(
         identity=identity.float(),
-        expression=expression,
+        expression=own.float(),
         rotation=rotation.float(),
         scale=float(scale),
         translation=torch.stack((shift[0], -shift[1])).float(),
         error=0.0,
     )
-    points = model.at_landmarks(model.shape(head.identity, expression))[:MESH_LANDMARKS]
+    points = model.at_landmarks(model.shape(head.identity, head.expression))[:MESH_LANDMARKS]
     miss = project(points, head)[:, :2] - landmarks[:MESH_LANDMARKS, :2]
     error = float(miss.square().sum(1).mean().sqrt()) / eye
     return FittedHead(**{**vars(head), "error": error})
 
 
-def _procrustes(points: Tensor, seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+Pose = tuple[Tensor, Tensor, Tensor]  # rotation [3, 3], scale, shift [3]
+
+
+def _solve(
+    rest: Tensor, modes: Tensor, seen: Tensor, sigma: Tensor, pose: Pose | None = None
+) -> tuple[Pose, Tensor]:
+    """Pose and weights [M] of modes [M, K, 3] that carry rest [K, 3] onto seen [K, 3]."""
+    rotation, scale, shift = pose or _procrustes(rest, seen)
+    weights = torch.zeros(len(modes), dtype=rest.dtype)
+    prior = torch.cat((torch.zeros(7, dtype=rest.dtype), torch.ones_like(weights)))
+    for _ in range(STEPS):
+        turned = (rest + torch.tensordot(weights, modes, 1)) @ rotation.T  # [K, 3]
+        residual = (seen - scale * turned - shift) / sigma
+        columns = [scale * _turn(axis, turned) for axis in range(3)]
+        columns.append(turned)
+        columns += [torch.eye(3, dtype=rest.dtype)[axis].expand_as(turned) for axis in range(3)]
+        moves = torch.cat((torch.stack(columns), scale * modes @ rotation.T)) / sigma
+        flat = moves.flatten(1)  # [7+M, 3·K]
+        target = flat @ residual.flatten() - prior * torch.cat((prior[:7], weights))
+        step = torch.linalg.solve(flat @ flat.T + torch.diag(prior + 1e-9), target)
+        rotation = torch.linalg.matrix_exp(_skew(step[:3])) @ rotation
+        scale, shift, weights = scale + step[3], shift + step[4:7], weights + step[7:]
+    return (rotation, scale, shift), weights
+
+
+def _procrustes(points: Tensor, seen: Tensor) -> Pose:
     """Rotation, scale and shift that carry points [K, 3] closest to seen [K, 3] (Umeyama 1991)."""
     a, b = points - points.mean(0), seen - seen.mean(0)
     u, s, vt = torch.linalg.svd(b.T @ a)
