@@ -75,7 +75,11 @@ class SynchroRaMaMotionFromAudio(io.ComfyNode):
                     tooltip="Starts from this face's own expression instead of a neutral one.",
                 ),
             ],
-            outputs=[MotionSocket.Output("motion", tooltip="How the face moves, frame by frame.")],
+            outputs=[
+                MotionSocket.Output(
+                    "motion", display_name="motion", tooltip="How the face moves, frame by frame."
+                )
+            ],
         )
 
     @classmethod
@@ -113,7 +117,11 @@ class SynchroRaMaMotionFrames(io.ComfyNode):
                 PortraitSocket.Input("portrait", tooltip="Whose face moves."),
                 MotionSocket.Input("motion", tooltip="How it moves."),
             ],
-            outputs=[io.Image.Output("frames", tooltip="The head crop, once for each frame.")],
+            outputs=[
+                io.Image.Output(
+                    "frames", display_name="frames", tooltip="The head crop, once for each frame."
+                )
+            ],
         )
 
     @classmethod
@@ -147,13 +155,15 @@ class SynchroRaMaMotionPlot(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "height",
-                    default=640,
+                    default=768,
                     min=160,
                     max=4096,
                     tooltip="Height of the picture in pixels. Taller spreads the curves apart.",
                 ),
             ],
-            outputs=[io.Image.Output("plot", tooltip="The curves as a picture.")],
+            outputs=[
+                io.Image.Output("plot", display_name="plot", tooltip="The curves as a picture.")
+            ],
         )
 
     @classmethod

@@ -64,10 +64,20 @@ class SynchroRaMaPortraitPrepare(io.ComfyNode):
                 ),
             ],
             outputs=[
-                PortraitSocket.Output("portrait", tooltip="The head, ready to be animated."),
-                io.Image.Output("crop", tooltip="The head crop."),
-                io.Image.Output("preview", tooltip="The crop with landmarks and the fitted head."),
-                io.Mask.Output("mask", tooltip="White where the fitted head is in the crop."),
+                PortraitSocket.Output(
+                    "portrait", display_name="portrait", tooltip="The head, ready to be animated."
+                ),
+                io.Image.Output("crop", display_name="crop", tooltip="The head crop."),
+                io.Image.Output(
+                    "preview",
+                    display_name="preview",
+                    tooltip="The crop with landmarks and the fitted head.",
+                ),
+                io.Mask.Output(
+                    "mask",
+                    display_name="mask",
+                    tooltip="White where the fitted head is in the crop.",
+                ),
             ],
         )
 

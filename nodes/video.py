@@ -34,9 +34,13 @@ class SynchroRaMaVideoCombine(io.ComfyNode):
                 io.Audio.Input("audio", tooltip="The speech. It leaves as it came."),
             ],
             outputs=[
-                io.Image.Output("images", tooltip="The whole picture, once for each frame."),
+                io.Image.Output(
+                    "images",
+                    display_name="images",
+                    tooltip="The whole picture, once for each frame.",
+                ),
                 io.Audio.Output("audio_out", display_name="audio", tooltip="The speech."),
-                io.Float.Output("fps", tooltip="Frames a second."),
+                io.Float.Output("fps", display_name="fps", tooltip="Frames a second."),
             ],
         )
 
