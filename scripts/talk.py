@@ -35,6 +35,15 @@ def _fail(sentence: object) -> int:
     return 2
 
 
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            f"Folder '{folder}' cannot be made ({error.strerror}). Choose another place to write to."
+        ) from error
+
+
 def _arguments() -> argparse.Namespace:
     parser = _Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
@@ -73,7 +82,9 @@ def _talk(arguments: argparse.Namespace) -> None:
 
     image = read_image(arguments.portrait)
     waveform, sample_rate = read_audio(arguments.audio)
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    for path in (arguments.out, arguments.motion_json):
+        if path is not None:
+            _make_folder(path.parent)
     motion = talk(
         image,
         waveform,
