@@ -40,7 +40,7 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OSError(
-            f"Folder '{folder}' cannot be made ({error.strerror}). Choose another place to write to."
+            f"Folder '{folder}' cannot be made ({error.strerror}). Choose another place."
         ) from error
 
 
