@@ -75,7 +75,7 @@ class BlazeFace(nn.Module):
                 fine = x
         logits = torch.cat([_rows(self.fine_scores(fine), 1), _rows(self.coarse_scores(x), 1)], 1)
         shapes = torch.cat([_rows(self.fine_boxes(fine), 16), _rows(self.coarse_boxes(x), 16)], 1)
-        shapes = shapes.unflatten(-1, (8, 2))  # [B, A, 8, 2]
+        shapes = shapes.reshape(*shapes.shape[:2], 8, 2)
         anchors = torch.cat([_centres(height, width, 8, 2), _centres(height, width, 16, 6)])
         offset = anchors.to(shapes)[:, None].repeat(1, 8, 1)
         offset[:, 1] = 0  # the size is not relative to the anchor
@@ -84,7 +84,7 @@ class BlazeFace(nn.Module):
 
 def _rows(maps: Tensor, values: int) -> Tensor:
     """Anchors of a feature map in reading order, [B, h·w·n, values]."""
-    return maps.permute(0, 2, 3, 1).flatten(1).unflatten(1, (-1, values))
+    return maps.permute(0, 2, 3, 1).reshape(len(maps), -1, values)
 
 
 def _centres(height: int, width: int, cell: int, repeats: int) -> Tensor:

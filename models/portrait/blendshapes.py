@@ -75,7 +75,7 @@ class BlendshapeMixer(nn.Module):
         points = 0.5 * points / points.norm(dim=-1, keepdim=True).mean(1, keepdim=True)
         x = self.embed(self.tokens(points.mT).mT)  # [B, 96, 64]
         x = self.blocks(torch.cat([self.score_token.expand(len(x), -1, -1), x], 1))
-        scores = self.scores(x[:, 0]).sigmoid()
+        scores: Tensor = self.scores(x[:, 0]).sigmoid()
         coefficients = scores.new_zeros(len(x), len(ARKIT_NAMES))
         known = [index for index, name in enumerate(ARKIT_NAMES) if name in SCORES]
         coefficients[:, known] = scores[:, [SCORES.index(ARKIT_NAMES[index]) for index in known]]

@@ -65,5 +65,5 @@ class FaceMesh(nn.Module):
         """
         x = self.stem_slope(self.stem(F.pad(crop, (0, 1, 0, 1))))  # "same" padding as trained
         x = self.blocks(x)  # [B, 128, 2, 2]
-        points = self.points(x).flatten(1).unflatten(1, (LANDMARKS, 3))
+        points = self.points(x).reshape(-1, LANDMARKS, 3)
         return points, self.presence(x).flatten().sigmoid()

@@ -21,6 +21,7 @@ from .regions import crop, halvings, overlap, region_of_box, region_of_landmarks
 
 FORMAT = "synchrorama.face_landmarker"
 PRESENCE = 0.5  # below, the mesh network sees no face
+_PASSES = 3  # of the mesh network over a photo, each in the region that the one before found
 _MOST_FACES = 32  # of one picture, the largest ones
 _CHUNK = 16  # video frames in one pass
 
@@ -49,7 +50,7 @@ class FaceLandmarker(nn.Module):
         tensors, _ = load_checkpoint(path, FORMAT)
         landmarker = cls()
         fill_module(landmarker, tensors, path.name)
-        return landmarker.to(memory_format=torch.channels_last)
+        return landmarker
 
     @torch.inference_mode()
     def detect(self, image: Tensor) -> list[FaceBox]:
@@ -72,17 +73,18 @@ class FaceLandmarker(nn.Module):
         if box is None:
             found = search(self.detector, levels)[:_MOST_FACES]
             regions = [_region(face) for face in found]
-            scores = [face.score for face in found]
+            scores: list[float | None] = [face.score for face in found]
         else:
-            regions = [region_of_box(box.detach().cpu().float())]
-            scores = [None]
+            regions, scores = [region_of_box(box.detach().cpu().float())], [None]
         faces: list[Face] = []
         for region, score in zip(regions, scores, strict=True):
-            landmarks, presence = self._mesh(levels, region[None])
-            if presence[0] <= PRESENCE:
-                continue
-            landmarks, presence = self._mesh(levels, region_of_landmarks(landmarks))
-            if presence[0] > PRESENCE:
+            region = region[None]
+            for _ in range(_PASSES):
+                landmarks, presence = self._mesh(levels, region)
+                region = region_of_landmarks(landmarks)
+                if presence[0] <= PRESENCE:
+                    break
+            else:
                 faces += self._faces(landmarks, [presence[0] if score is None else score])
         return _distinct(faces)
 

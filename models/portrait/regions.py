@@ -63,7 +63,7 @@ def crop(levels: list[Tensor], regions: Tensor, size: int) -> Tensor:
     places = to_picture(torch.stack([x, y], -1).reshape(1, -1, 2), regions, size)  # [B, s·s, 2]
     height, width = levels[index].shape[-2:]
     extent = regions.new_tensor([width, height]) * 2**index
-    grid = (2 * places / extent - 1).unflatten(1, (size, size))
+    grid = (2 * places / extent - 1).reshape(-1, size, size, 2)
     return F.grid_sample(levels[index], grid, padding_mode="border", align_corners=False)
 
 
