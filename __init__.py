@@ -7,7 +7,7 @@ WEB_DIRECTORY = "./web"
 __all__ = ["WEB_DIRECTORY", "comfy_entrypoint"]
 
 
-async def comfy_entrypoint():
+async def comfy_entrypoint() -> object:
     """The extension that ComfyUI asks for.
 
     Nothing is imported before it asks, so that importing the pack costs nothing and a test runner

@@ -16,6 +16,25 @@ from torch import Tensor
 BEHIND = 0.5  # grey behind what is transparent
 
 
+def as_rgb(image: Tensor) -> Tensor:
+    """The picture in three channels, [H, W, 3] float32 0..1.
+
+    Args:
+        image: [H, W, C] 0..1: grey (C = 1), colour (3), or colour and opacity (4), which is laid
+            over grey.
+
+    Raises:
+        ValueError: Another number of channels.
+    """
+    channels = image.shape[-1]
+    if channels not in (1, 3, 4):
+        raise ValueError(f"'image' has {channels} channels. Connect a picture with 1, 3 or 4.")
+    image = image.float().nan_to_num().clamp(0.0, 1.0)
+    if channels == 4:
+        return BEHIND + (image[..., :3] - BEHIND) * image[..., 3:]
+    return image.expand(-1, -1, 3)
+
+
 def read_image(path: Path | str) -> Tensor:
     """The picture as [H, W, 3] float32 0..1, upright, colours as stored.
 
@@ -53,9 +72,7 @@ def read_image(path: Path | str) -> Tensor:
             grey /= 65535.0
         return torch.from_numpy(grey).nan_to_num().clamp(0, 1)[..., None].repeat(1, 1, 3)
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        pixels = torch.from_numpy(np.array(image.convert("RGBA"))).float() / 255
-        alpha = pixels[..., 3:]
-        return pixels[..., :3] * alpha + BEHIND * (1 - alpha)
+        return as_rgb(torch.from_numpy(np.array(image.convert("RGBA"))).float() / 255)
     return torch.from_numpy(np.array(image.convert("RGB"))).float() / 255
 
 

@@ -28,7 +28,8 @@ def register_folder() -> None:
 
 def device() -> torch.device:
     """Where ComfyUI wants models to run."""
-    return comfy.model_management.get_torch_device()
+    chosen: torch.device = comfy.model_management.get_torch_device()
+    return chosen
 
 
 def load(module: Module) -> Module:
@@ -39,7 +40,7 @@ def load(module: Module) -> Module:
     )
     patcher = patcher_class(
         module,
-        load_device=comfy.model_management.get_torch_device(),
+        load_device=device(),
         offload_device=comfy.model_management.unet_offload_device(),
     )
     comfy.model_management.load_models_gpu([patcher], force_full_load=True)

@@ -7,9 +7,10 @@ from comfy_api.latest import io
 from ..models.head import HeadModel
 from ..models.motion.audio_to_motion import AudioToMotion, motion_from_audio
 from ..models.motion.frames import MotionFrames
+from ..models.types import Motion, Portrait
 from ..models.video.plot import motion_plot
 from . import host
-from .types import MotionSocket, PortraitSocket, one_speech
+from .types import Audio, MotionSocket, PortraitSocket, one_speech
 
 CATEGORY = "SynchroRaMa/4 motion"
 
@@ -83,7 +84,16 @@ class SynchroRaMaMotionFromAudio(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, audio, fps, seed, lips, head, blinks, portrait=None) -> io.NodeOutput:
+    def execute(
+        cls,
+        audio: Audio,
+        fps: float,
+        seed: int,
+        lips: float,
+        head: float,
+        blinks: float,
+        portrait: Portrait | None = None,
+    ) -> io.NodeOutput:
         """Predict the motion."""
         waveform, sample_rate = one_speech(audio)
         motion = motion_from_audio(
@@ -125,7 +135,7 @@ class SynchroRaMaMotionFrames(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, portrait, motion) -> io.NodeOutput:
+    def execute(cls, portrait: Portrait, motion: Motion) -> io.NodeOutput:
         """Render the frames."""
         height, width = portrait.image.shape[:2]
         renderer = MotionFrames(HeadModel.from_checkpoint(), portrait, host.device())
@@ -167,6 +177,6 @@ class SynchroRaMaMotionPlot(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, motion, audio, width, height) -> io.NodeOutput:
+    def execute(cls, motion: Motion, audio: Audio, width: int, height: int) -> io.NodeOutput:
         """Draw the plot."""
         return io.NodeOutput(motion_plot(motion, *one_speech(audio), width, height))

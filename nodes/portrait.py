@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from comfy_api.latest import io
+from torch import Tensor
 
 from ..models.head import HeadModel
 from ..models.portrait.landmarker import FaceLandmarker
@@ -82,7 +85,14 @@ class SynchroRaMaPortraitPrepare(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, image, size, face_index, face_box=None, face_landmarks=None) -> io.NodeOutput:
+    def execute(
+        cls,
+        image: Tensor,
+        size: int,
+        face_index: int,
+        face_box: Any = None,
+        face_landmarks: dict[str, Any] | None = None,
+    ) -> io.NodeOutput:
         """Prepare the portrait."""
         head = HeadModel.from_checkpoint()
         points = None if face_landmarks is None else one_landmarks(face_landmarks, face_index)

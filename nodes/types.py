@@ -11,8 +11,10 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..models.picture import as_rgb
+from ..models.media import as_rgb
 from ..models.types import LANDMARKS
+
+Audio = dict[str, Any]  # {"waveform": [B, C, S] about -1..1, "sample_rate": Hz}
 
 # Socket ids are shared by all packs, hence the prefix; they never change.
 PortraitSocket = io.Custom("SYNCHRORAMA_PORTRAIT")
@@ -40,7 +42,7 @@ def one_picture(image: Tensor) -> Tensor:
     return as_rgb(image[0])
 
 
-def one_speech(audio: dict[str, Any]) -> tuple[Tensor, int]:
+def one_speech(audio: Audio) -> tuple[Tensor, int]:
     """Waveform [C, S] and sample rate in Hz of an AUDIO.
 
     Args:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import torch
 from comfy_api.latest import io
+from torch import Tensor
 
 from ..models.speech import frame_count
+from ..models.types import Motion, Portrait
 from ..models.video.paste import paste_back
 from . import host
-from .types import MotionSocket, PortraitSocket, one_speech
+from .types import Audio, MotionSocket, PortraitSocket, one_speech
 
 CATEGORY = "SynchroRaMa/6 video"
 CHUNK = 8  # frames pasted at once
@@ -45,7 +48,9 @@ class SynchroRaMaVideoCombine(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, portrait, frames, motion, audio) -> io.NodeOutput:
+    def execute(
+        cls, portrait: Portrait, frames: Tensor, motion: Motion, audio: Audio
+    ) -> io.NodeOutput:
         """Paste the frames back."""
         waveform, sample_rate = one_speech(audio)
         spoken = frame_count(waveform.shape[-1], sample_rate, motion.fps)
@@ -54,7 +59,7 @@ class SynchroRaMaVideoCombine(io.ComfyNode):
                 f"'frames' are {frames.shape[0]}, 'motion' has {motion.frames} and 'audio' lasts "
                 f"{spoken} frames. Connect frames, motion and audio of the same clip."
             )
-        chunks = (paste_back(part, portrait) for part in frames.split(CHUNK))
+        chunks = (paste_back(part, portrait) for part in torch.split(frames, CHUNK))
         height, width = portrait.source.shape[:2]
         images = host.gather(chunks, motion.frames, height, width)
         return io.NodeOutput(images, audio, motion.fps)
