@@ -1,0 +1,218 @@
+"""Do the lips in the finished video follow the sounds? Read back from the mp4 by the landmarker.
+
+    python -m synchrorama.benchmarks.video_lips --portrait IMG [IMG ...] [--emodb DIR] [--clips N]
+        [--sense WAV ...] [--list FILE.tsv] [--fps 25] [--processes 2] --out FILE.json
+
+Each clip goes through `talk` as a user's would, into a real mp4, which is decoded and tracked. The
+opening of the mouth is the distance between the inner lips (landmarks 13 and 14, across the line
+of the inner corners) as a share of the mouth's width (78 to 308). It is set against phone times as
+in lips_from_audio.py, whose figures mean the same here; "auc_rounded" reads the mouth's narrowness
+instead of coefficients.
+
+Clips are emodb's speakers 13 and 14, never trained on, evenly spread when --clips asks for fewer;
+recordings with a pocketsphinx alignment NAME.phone.json beside NAME.wav; and lines "audio <tab>
+labels <tab> portrait" of a list, labels being .lablaut or .phone.json. Portraits take turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..models.media import read_audio, read_image
+from ..models.portrait.landmarker import FaceLandmarker
+from ..models.speech import frame_times
+from ..models.talk import talk
+from ..training.phones import Phone, read_emodb
+from ..training.speech_data import TEST_SPEAKERS
+from .lips_from_audio import Clip, best_offset, measure, read_alignment
+
+CHUNK = 64  # decoded frames in memory
+UPPER, LOWER, RIGHT, LEFT = 13, 14, 78, 308  # inner lips
+EYES = (33, 263)  # outer corners
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One video to make and to measure."""
+
+    audio: Path
+    labels: Path
+    portrait: Path
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Result:
+    """What came of a job."""
+
+    job: Job
+    clip: Clip
+    frames: int
+    lost: int  # frames in which no face was seen
+    seconds: float  # to make the video
+
+
+def read_phones(path: Path, waveform: Tensor, sample_rate: int) -> tuple[Tensor, list[Phone]]:
+    """The sound without zero padding at its end, and the phones in it."""
+    if path.suffix == ".json":
+        return waveform, read_alignment(path)
+    last = int(waveform.abs().amax(0).nonzero()[-1]) + 1
+    text = path.read_text(encoding="latin-1")
+    return waveform[:, :last], read_emodb(text, last / sample_rate)[0]
+
+
+def read_lips(path: Path, landmarker: FaceLandmarker) -> tuple[Tensor, Tensor, int]:
+    """Of each frame of a video: gap ÷ width [T], width ÷ eye distance [T]; and frames lost."""
+    points: list[Tensor | None] = []
+    box: Tensor | None = None
+    pending: list[Tensor] = []
+
+    def track() -> None:
+        nonlocal box
+        if not pending:
+            return
+        for face in landmarker.track(torch.stack(pending).float() / 255, box):
+            points.append(None if face is None else face.landmarks[:, :2].double())
+            box = box if face is None else face.box
+        pending.clear()
+
+    with av.open(str(path)) as file:
+        for frame in file.decode(video=0):
+            pending.append(torch.from_numpy(frame.to_ndarray(format="rgb24")))
+            if len(pending) == CHUNK:
+                track()
+    track()
+    nothing = torch.full((478, 2), float("nan"), dtype=torch.float64)
+    found = torch.stack([nothing if p is None else p for p in points])
+    across = found[:, LEFT] - found[:, RIGHT]
+    width = across.norm(dim=1)
+    down = torch.stack([-across[:, 1], across[:, 0]], 1) / width[:, None]
+    gap = ((found[:, LOWER] - found[:, UPPER]) * down).sum(1) / width
+    eyes = (found[:, EYES[1]] - found[:, EYES[0]]).norm(dim=1)
+    return _filled(gap), _filled(width / eyes), sum(p is None for p in points)
+
+
+def _filled(track: Tensor) -> Tensor:
+    """The track with frames lost taken from their neighbours."""
+    values = track.numpy()
+    known = np.flatnonzero(np.isfinite(values))
+    if not known.size:
+        raise ValueError("No face is seen in any frame of the video.")
+    return torch.from_numpy(np.interp(np.arange(len(values)), known, values[known]))
+
+
+def run(job: Job, fps: float, size: int) -> Result:
+    """Make one video and read its lips."""
+    torch.set_num_threads(1)
+    waveform, sample_rate = read_audio(job.audio)
+    waveform, phones = read_phones(job.labels, waveform, sample_rate)
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "talk.mp4"
+        start = time.perf_counter()
+        talk(read_image(job.portrait), waveform, sample_rate, out, fps=fps, size=size)
+        seconds = time.perf_counter() - start
+        gap, width, lost = read_lips(out, FaceLandmarker.from_checkpoint())
+    clip = Clip(
+        job.audio.stem,
+        phones,
+        waveform.shape[1] / sample_rate,
+        gap.numpy(),
+        -width.numpy(),
+        frame_times(len(gap), fps).numpy(),
+    )
+    return Result(job=job, clip=clip, frames=len(gap), lost=lost, seconds=seconds)
+
+
+def emodb_jobs(folder: Path, portraits: list[Path], count: int | None) -> list[Job]:
+    """Clips of the speakers never trained on whose label files are not empty."""
+    found = []
+    for audio in sorted((folder / "wav").glob("*.flac")):
+        labels = folder / "phones" / f"{audio.stem}.lablaut"
+        if audio.stem[:2] in TEST_SPEAKERS and labels.is_file():
+            waveform, sample_rate = read_audio(audio)
+            if read_phones(labels, waveform, sample_rate)[1]:
+                found.append((audio, labels))
+    if count is not None and count < len(found):
+        found = [found[i * len(found) // count] for i in range(count)]
+    return [
+        Job(audio=audio, labels=labels, portrait=portraits[i % len(portraits)])
+        for i, (audio, labels) in enumerate(found)
+    ]
+
+
+def summary(results: list[Result], fps: float) -> dict[str, object]:
+    """Figures over all clips, and a line for each."""
+    figures: dict[str, object] = dict(measure([r.clip for r in results], fps))
+    figures.pop("closed_share")  # its threshold is in coefficients
+    figures["portraits"] = sorted({r.job.portrait.name for r in results})
+    figures["frames"] = sum(r.frames for r in results)
+    figures["frames_lost"] = sum(r.lost for r in results)
+    figures["video_frames_a_second"] = round(
+        sum(r.frames for r in results) / sum(r.seconds for r in results), 2
+    )
+    figures["each"] = [
+        {
+            "clip": r.clip.name,
+            "portrait": r.job.portrait.name,
+            "offset_ms": round(best_offset(r.clip) * 1000),
+            "gap_95": round(float(np.quantile(r.clip.gap, 0.95)), 4),
+            "gap_05": round(float(np.quantile(r.clip.gap, 0.05)), 4),
+        }
+        for r in results
+    ]
+    return figures
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--portrait", type=Path, nargs="+", default=[])
+    add("--emodb", type=Path)
+    add("--clips", type=int, help="of emodb; all unless given")
+    add("--sense", type=Path, nargs="*", default=[])
+    add("--list", type=Path)
+    add("--fps", type=float, default=25.0)
+    add("--size", type=int, default=512)
+    add("--processes", type=int, default=2)
+    add("--out", type=Path, required=True)
+    args = parser.parse_args()
+    if not args.portrait and not args.list:
+        parser.error("give --portrait or --list")
+    sets: dict[str, list[Job]] = {}
+    if args.emodb:
+        sets["emodb 13, 14"] = emodb_jobs(args.emodb, args.portrait, args.clips)
+    for audio in args.sense:
+        labels = audio.with_suffix(".phone.json")
+        sets[audio.stem] = [Job(audio=audio, labels=labels, portrait=p) for p in args.portrait]
+    if args.list:
+        lines = [line.split("\t") for line in args.list.read_text().splitlines() if line.strip()]
+        sets[args.list.stem] = [
+            Job(audio=Path(a), labels=Path(b), portrait=Path(c)) for a, b, c in lines
+        ]
+    document: dict[str, object] = {"fps": args.fps, "size": args.size}
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(args.processes, mp_context=context) as pool:
+        for name, jobs in sets.items():
+            results = list(pool.map(partial(run, fps=args.fps, size=args.size), jobs))
+            document[name] = summary(results, args.fps)
+            shown = {k: v for k, v in summary(results, args.fps).items() if k != "each"}
+            print(name, json.dumps(shown, indent=1))
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
