@@ -30,6 +30,13 @@ class HeadModel(nn.Module):
     eyes: Tensor  # [2, 3] centres of the subject's left and right eyeball
     landmark_vertices: Tensor  # [K, 3] the corners of the triangle on which a landmark lies
     landmark_weights: Tensor  # [K, 3] its barycentric coordinates there
+    # The face surface that motion frames draw: N vertices, 468 landmarks and the edges between.
+    surface_vertices: Tensor  # [N, 3] corners of the head's triangle under each vertex
+    surface_weights: Tensor  # [N, 3] its barycentric coordinates there
+    surface_parents: Tensor  # [N, 2] the landmarks between which it lies
+    surface_share: Tensor  # [N] 0..1, how far from the first to the second
+    surface_faces: Tensor  # [M, 3] triangles
+    surface_hole: Tensor  # [M] 1 inside the mouth and the eyes
 
     def __init__(self, tensors: dict[str, Tensor], parts: list[str]) -> None:
         super().__init__()
@@ -69,8 +76,11 @@ class HeadModel(nn.Module):
 
     def at_landmarks(self, field: Tensor) -> Tensor:
         """A vertex field [..., V, D] read at the landmarks: [..., K, D]."""
-        corners = field[..., self.landmark_vertices, :]  # [..., K, 3, D]
-        return (corners * self.landmark_weights[..., None]).sum(-2)
+        return _read(field, self.landmark_vertices, self.landmark_weights)
+
+    def at_surface(self, field: Tensor) -> Tensor:
+        """A vertex field [..., V, D] read at the face surface: [..., N, D]."""
+        return _read(field, self.surface_vertices, self.surface_weights)
 
     def part_faces(self, *names: str) -> Tensor:
         """Triangles [F', 3] of the named parts, e.g. "skin", "upper_teeth"."""
@@ -78,7 +88,19 @@ class HeadModel(nn.Module):
         return self.faces[torch.isin(self.part[self.faces[:, 0]], wanted)]
 
 
-_INTEGERS = ("faces", "part", "landmark_vertices")
+_INTEGERS = (
+    "faces",
+    "part",
+    "landmark_vertices",
+    "surface_vertices",
+    "surface_parents",
+    "surface_faces",
+)
+
+
+def _read(field: Tensor, vertices: Tensor, weights: Tensor) -> Tensor:
+    corners = field[..., vertices, :]  # [..., N, 3, D]
+    return (corners * weights[..., None]).sum(-2)
 
 
 def project(points: Tensor, head: FittedHead) -> Tensor:

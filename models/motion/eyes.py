@@ -1,0 +1,114 @@
+"""Eyeballs that stay behind the lids, turn with the gaze, and never smear.
+
+The eye of the photo, continued beyond its lids, is drawn where the moved lids leave it open.
+
+Shapes: B frames, H W crop px, h w px of an eye's window.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..landmarks import EYES, EyePoints
+from ..types import ARKIT_INDEX
+from .photo_mesh import PhotoMesh
+from .polygon import signed_distance, smooth_loop, window
+
+GAZE = (0.17, 0.10)  # travel of the iris in eye widths, across and up, at coefficient 1
+ROOM = 0.35  # of the eye's width, kept around it for the continued texture
+
+
+class Eyes:
+    """Draws both eyes of one portrait over its moved face."""
+
+    def __init__(self, image: Tensor, mesh: PhotoMesh) -> None:
+        """Args: image: [H, W, 3] the crop. mesh: Its vertices."""
+        self.mesh = mesh
+        self.size = image.shape[0]
+        self.textures = [self._continued(image, eye) for eye in EYES]
+
+    def paint(self, frames: Tensor, points: Tensor, coefficients: Tensor, pose: Tensor) -> None:
+        """Draw the eyes into frames, in place.
+
+        Args:
+            frames: [B, H, W, 3].
+            points: [B, N, 3] the moved vertices.
+            coefficients: [B, 52].
+            pose: [B, 2, 3] affine from px of the frame to px of the photo, at the eyes.
+        """
+        change = coefficients - self.mesh.own
+        for eye, (texture, corner) in zip(EYES, self.textures, strict=True):
+            loop = smooth_loop(points[:, _loop(eye), :2])
+            left, top, width, height = window(loop, 2, self.size)
+            alpha = (signed_distance(loop, left, top, width, height) + 0.5).clamp(0, 1)
+            photo = _grid(left, top, width, height, pose)  # [B, h, w, 2]
+            photo = photo - self._gaze(eye, change)[:, None, None]
+            extent = torch.tensor([texture.shape[3], texture.shape[2]], device=photo.device)
+            at = (photo - corner) / extent * 2 - 1
+            ball = F.grid_sample(
+                texture.expand(len(frames), -1, -1, -1),
+                at,
+                padding_mode="border",
+                align_corners=False,
+            ).permute(0, 2, 3, 1)
+            patch = frames[:, top : top + height, left : left + width]
+            patch += alpha[..., None] * (ball - patch)
+
+    def _gaze(self, eye: EyePoints, change: Tensor) -> Tensor:
+        """Travel of the iris in photo px: [B, 2]."""
+
+        def value(name: str) -> Tensor:
+            return change[:, ARKIT_INDEX[f"eyeLook{name}{eye.side}"]]
+
+        outward = value("Out") - value("In")
+        right = outward if eye.side == "Left" else -outward  # of the picture
+        up = value("Up") - value("Down")
+        corners = self.mesh.rest[[eye.upper[0], eye.upper[-1]], :2]
+        width = (corners[0] - corners[1]).norm()
+        down = self.mesh.down[:2]
+        across = torch.stack((down[1], -down[0]))
+        travel = GAZE[0] * right[:, None] * across - GAZE[1] * up[:, None] * down
+        return travel * width
+
+    def _continued(self, image: Tensor, eye: EyePoints) -> tuple[Tensor, Tensor]:
+        """The eye's picture [1, 3, h, w], continued beyond its lids, and its corner [2] px."""
+        loop = smooth_loop(self.mesh.rest[None, _loop(eye), :2])
+        width = float(loop[0, :, 0].max() - loop[0, :, 0].min())
+        left, top, w, h = window(loop, round(ROOM * width) + 2, self.size)
+        inside = signed_distance(loop, left, top, w, h)[0]
+        patch = image[top : top + h, left : left + w].permute(2, 0, 1)[None]
+        known = (inside > 1.0).float()[None, None]
+        filled = continue_outward(patch, known)
+        # close to the lids the photo itself, so that an unmoved eye is exactly the photo's
+        keep = (inside[None, None] + 1.5).clamp(0, 1)
+        corner = torch.tensor([left, top], dtype=image.dtype, device=image.device)
+        return filled + keep * (patch - filled), corner
+
+
+def continue_outward(patch: Tensor, known: Tensor) -> Tensor:
+    """A picture [1, 3, h, w] whose unknown parts continue the known ones [1, 1, h, w] smoothly."""
+    total, weight = patch * known, known
+    out = torch.zeros_like(patch)
+    missing = torch.ones_like(known)
+    radius = 1
+    while radius < max(patch.shape[2:]):
+        out = torch.where((missing > 0) & (weight > 1e-3), total / weight.clamp(min=1e-6), out)
+        missing = missing * (weight <= 1e-3)
+        total = F.avg_pool2d(total, 2 * radius + 1, 1, radius)
+        weight = F.avg_pool2d(weight, 2 * radius + 1, 1, radius)
+        radius *= 2
+    return torch.where(missing > 0, total / weight.clamp(min=1e-6), out)
+
+
+def _loop(eye: EyePoints) -> list[int]:
+    return [*eye.upper, *reversed(eye.lower)]
+
+
+def _grid(left: int, top: int, width: int, height: int, pose: Tensor) -> Tensor:
+    """Photo px [B, h, w, 2] of a window's pixel centres under affines [B, 2, 3]."""
+    x = left + torch.arange(width, device=pose.device, dtype=pose.dtype) + 0.5
+    y = top + torch.arange(height, device=pose.device, dtype=pose.dtype) + 0.5
+    grid = torch.stack((x.expand(height, -1), y[:, None].expand(-1, width)), -1)
+    return torch.einsum("bij,hwj->bhwi", pose[:, :, :2], grid) + pose[:, None, None, :, 2]

@@ -1,0 +1,117 @@
+"""Motion frames: the photo moved by coefficients and head pose, drawn without any learning.
+
+Shapes: T frames in all, B of a chunk, H W crop px, N vertices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..head import HeadModel
+from ..landmarks import EYES
+from ..raster import interpolate, rasterise
+from ..types import Motion, Portrait
+from .eyes import Eyes
+from .mouth import Mouth
+from .photo_mesh import PhotoMesh
+
+CHUNK = 8  # frames drawn at once
+
+
+class MotionFrames:
+    """Draws one portrait in motion."""
+
+    def __init__(
+        self, head: HeadModel, portrait: Portrait, device: torch.device | None = None
+    ) -> None:
+        """Prepare what does not change from frame to frame.
+
+        Args:
+            head: The parametric head to which the portrait was fitted.
+            portrait: Who is drawn.
+            device: Where frames are drawn; the CPU unless given.
+        """
+        self.device = device or torch.device("cpu")
+        mesh = PhotoMesh(portrait, head)
+        self.mesh = mesh.to(self.device)
+        self.image = portrait.image.to(self.device)
+        self.eyes = Eyes(self.image, self.mesh)
+        self.mouth = Mouth(portrait, head, self.mesh, self.image)
+
+    def render(
+        self,
+        motion: Motion,
+        *,
+        chunk: int = CHUNK,
+        on_step: Callable[[int, int], None] | None = None,
+    ) -> Iterator[Tensor]:
+        """Frames [B, H, W, 3] 0..1 on the CPU, a chunk at a time, in order.
+
+        Args:
+            motion: T frames of it.
+            chunk: Frames at once; memory grows with it, results do not change.
+            on_step: Called with frames done and T before each chunk, to show progress or to stop.
+        """
+        for start in range(0, motion.frames, chunk):
+            if on_step:
+                on_step(start, motion.frames)
+            part = slice(start, start + chunk)
+            yield self.draw(
+                motion.coefficients[part], motion.head_rotation[part], motion.head_translation[part]
+            ).cpu()
+        if on_step:
+            on_step(motion.frames, motion.frames)
+
+    def draw(self, coefficients: Tensor, rotation: Tensor, translation: Tensor) -> Tensor:
+        """Frames [B, H, W, 3] of coefficients [B, 52] and head poses [B, 3] and [B, 3]."""
+        coefficients = coefficients.to(self.device)
+        rotation, translation = rotation.to(self.device), translation.to(self.device)
+        points = self.mesh(coefficients, rotation, translation)
+        frames = self._warp(points)
+        eye_points = [k for eye in EYES for k in (eye.upper[0], eye.upper[-1])]
+        pose = self._pose(points, eye_points)
+        self.eyes.paint(frames, points, coefficients, pose)
+        self.mouth.paint(frames, points, coefficients, rotation, translation)
+        return frames.clamp(0, 1)
+
+    def _warp(self, points: Tensor) -> Tensor:
+        """The photo drawn on the moved mesh: [B, H, W, 3]."""
+        size = self.image.shape[0]
+        half = (size + 1) // 2
+        mesh = self.mesh
+        xy = points[..., :2] / 2
+        depth = points[..., 2]
+        index = rasterise(xy, depth, mesh.faces, half, half, mesh.hole)
+        place = interpolate(index, xy, mesh.faces, mesh.rest[:, :2].expand(len(points), -1, -1))
+        steps = 2 * torch.arange(half, device=points.device, dtype=points.dtype) + 1
+        here = torch.stack((steps.expand(half, -1), steps[:, None].expand(-1, half)), -1)
+        flow = torch.where((index >= 0)[..., None], place - here, 0.0).permute(0, 3, 1, 2)
+        flow = F.interpolate(flow, scale_factor=2, mode="bilinear", align_corners=False)
+        flow = flow[:, :, :size, :size].permute(0, 2, 3, 1)
+        steps = torch.arange(size, device=points.device, dtype=points.dtype) + 0.5
+        here = torch.stack((steps.expand(size, -1), steps[:, None].expand(-1, size)), -1)
+        at = (flow + here) / size * 2 - 1
+        photo = self.image.permute(2, 0, 1)[None].expand(len(points), -1, -1, -1)
+        out = F.grid_sample(photo, at, padding_mode="border", align_corners=False)
+        return out.permute(0, 2, 3, 1)
+
+    def _pose(self, points: Tensor, at: list[int]) -> Tensor:
+        """Affines [B, 2, 3] from frame px to photo px that carry some vertices best.
+
+        A similarity: how a rigid part of the head has turned, grown and shifted on the picture.
+        """
+        moved, rest = points[:, at, :2], self.mesh.rest[at, :2]
+        centre, home = moved.mean(1), rest.mean(0)
+        a, b = moved - centre[:, None], rest - home
+        norm = a.square().sum((1, 2)).clamp(min=1e-6)
+        real = (a * b).sum((1, 2)) / norm
+        imaginary = (a[..., 0] * b[:, 1] - a[..., 1] * b[:, 0]).sum(1) / norm
+        turn = torch.stack(
+            (torch.stack((real, -imaginary), -1), torch.stack((imaginary, real), -1)), 1
+        )  # [B, 2, 2]
+        shift = home - torch.einsum("bij,bj->bi", turn, centre)
+        return torch.cat((turn, shift[..., None]), 2)

@@ -1,0 +1,228 @@
+"""The inside of the mouth: the head's own teeth and tongue, lit like the photo, behind the lips.
+
+A photo with an open mouth keeps its own teeth: what it shows between its lips rides with the
+skull, and only what it does not show is painted.
+
+Shapes: B frames, H W crop px, h w px of the mouth's window, Q vertices of teeth and tongue.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..head import HeadModel, project
+from ..landmarks import EYES, INNER_LIPS, LOWER_LIP, UPPER_LIP
+from ..raster import interpolate, rasterise
+from ..types import Portrait
+from .photo_mesh import PhotoMesh
+from .polygon import signed_distance, smooth_loop, window
+
+PARTS = ("tongue", "lower_teeth", "upper_teeth")
+# Albedo of tongue, lower and upper teeth, and of the cavity behind them.
+ALBEDO = ((0.66, 0.30, 0.29), (0.84, 0.79, 0.69), (0.92, 0.88, 0.79))
+CAVITY = (0.24, 0.09, 0.085)
+# Where one tooth ends and the next begins, along the arch from its middle, in head units (177 mm):
+# mean crown widths of permanent teeth (Nelson, Wheeler's Dental Anatomy), upper and lower.
+UPPER_TEETH = (0.0, 0.048, 0.085, 0.128, 0.168)
+LOWER_TEETH = (0.0, 0.030, 0.063, 0.102, 0.142)
+CREVICE = 0.0045  # width of the dark line between teeth, head units
+SKIN = (50, 280, 205, 425, 101, 330)  # landmarks on the cheeks
+SHOW = 0.012  # head units (2 mm) by which upper teeth show under a resting upper lip
+WHITE = 0.80  # how bright the white of an eye is under full light
+SAMPLES = 2  # per pixel and axis
+
+
+class Mouth:
+    """Draws the mouth of one portrait between its moved lips."""
+
+    def __init__(
+        self, portrait: Portrait, head: HeadModel, mesh: PhotoMesh, image: Tensor
+    ) -> None:
+        """Args: portrait, head, mesh: who; image: [H, W, 3] the crop on the drawing device."""
+        device = image.device
+        self.mesh = mesh
+        self.size = image.shape[0]
+        fitted = portrait.head
+        chosen = torch.cat([(head.part == head.parts.index(name)).nonzero()[:, 0] for name in PARTS])
+        number = torch.full((len(head.part),), -1).scatter(0, chosen, torch.arange(len(chosen)))
+        shape = head.shape(fitted.identity)
+        turn = fitted.rotation * fitted.scale * torch.tensor([[1.0], [-1.0], [1.0]])
+        closed = project(shape[chosen], fitted)
+        # the fitted head's lips and the photo's differ a little: teeth go with the photo's
+        lips = project(head.at_landmarks(head.shape(fitted.identity, fitted.expression)), fitted)
+        inner = list(INNER_LIPS)
+        closed[:, :2] += (portrait.landmarks[inner, :2] - lips[inner, :2]).mean(0)
+        upper = [head.parts[int(p)] == "upper_teeth" for p in head.part[chosen]]
+        closed[torch.tensor(upper), 1] += SHOW * fitted.scale
+        self.closed = closed.to(device)  # [Q, 3] px at rest, all coefficients 0
+        self.moves = (head.units[:, chosen] @ turn.T).to(device)  # [C, Q, 3]
+        self.faces = number[head.part_faces(*PARTS)].to(device)
+        self.normals = (_normals(shape, head)[chosen] @ fitted.rotation.T).to(device)
+        self.kind = torch.tensor(
+            [PARTS.index(head.parts[int(p)]) for p in head.part[chosen]], device=device
+        )
+        self.face_kind = self.kind[self.faces[:, 0]]
+        self.along = _arch_length(head.vertices[chosen]).to(device)
+        self.lips_depth = float(mesh.rest[[13, 14], 2].mean())
+        self.unit = fitted.scale
+        self.light = _light(image, portrait.landmarks.to(device))
+        self.photo = self._photo_mouth(image)
+
+    def paint(
+        self, frames: Tensor, points: Tensor, coefficients: Tensor, rotation: Tensor,
+        translation: Tensor,
+    ) -> None:
+        """Draw the mouth's inside into frames [B, H, W, 3], in place.
+
+        Args:
+            frames: [B, H, W, 3].
+            points: [B, N, 3] the moved vertices of the face.
+            coefficients: [B, 52].
+            rotation: [B, 3] of the head, radians.
+            translation: [B, 3] of the head, face widths.
+        """
+        loop, gap = self._opening(points)
+        if float(gap.max()) < 0.25:
+            return
+        loop = smooth_loop(loop, 3)
+        left, top, width, height = window(loop, 2, self.size)
+        inside = signed_distance(loop, left, top, width, height)  # [B, h, w]
+        alpha = (inside + 0.5).clamp(0, 1) * (gap / 1.0).clamp(0, 1)[:, None, None]
+        teeth = self.closed + torch.einsum("bc,cqd->bqd", coefficients, self.moves)
+        teeth = self.mesh.turn_head(teeth, rotation, translation)
+        colour = self._interior(teeth, left, top, width, height)
+        reach = 0.05 * self.mesh.mouth_width
+        shade = 0.45 + 0.55 * (inside / reach).clamp(0, 1).sqrt()  # lips keep light out
+        shade = shade * (0.4 + 0.6 * (gap / (0.16 * self.mesh.mouth_width)).clamp(0, 1).sqrt())[
+            :, None, None
+        ]
+        colour = colour * shade[..., None]
+        if self.photo is not None:
+            colour = self._own_teeth(self.photo, colour, teeth, left, top)
+        patch = frames[:, top : top + height, left : left + width]
+        patch += alpha[..., None] * (colour - patch)
+
+    def _opening(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """The loop [B, 20, 2] that the lips leave open, and its mean gap [B] px.
+
+        The line between a photo's closed lips stays with the lips.
+        """
+        upper, lower = points[:, list(UPPER_LIP[0]), :2], points[:, list(LOWER_LIP[0]), :2]
+        between = lower - upper
+        gap = (between * self.mesh.down[:2]).sum(-1)  # [B, J]
+        line = torch.zeros_like(gap) if self.mesh.is_open else self.mesh.photo_gap.expand_as(gap)
+        share = (line / gap.clamp(min=1e-6)).clamp(0, 1)
+        share = torch.where(gap > 0, share, 1.0)[..., None] / 2
+        upper, lower = upper + share * between, lower - share * between
+        right, left = points[:, 78:79, :2], points[:, 308:309, :2]
+        loop = torch.cat((right, upper, left, lower.flip(1)), 1)
+        return loop, (gap - line).clamp(min=0)[:, 2:7].mean(1)
+
+    def _interior(self, teeth: Tensor, left: int, top: int, width: int, height: int) -> Tensor:
+        """Teeth [B, Q, 3], tongue and cavity in a window: [B, h, w, 3]."""
+        corner = torch.tensor([left, top], device=teeth.device)
+        xy = (teeth[..., :2] - corner) * SAMPLES
+        rows, columns = height * SAMPLES, width * SAMPLES
+        index = rasterise(xy, teeth[..., 2], self.faces, rows, columns)
+        values = torch.cat((self.normals, self.along), 1).expand(len(teeth), -1, -1)
+        values = torch.cat((values, teeth[..., 2:]), 2)
+        seen = interpolate(index, xy, self.faces, values)
+        kind = self.face_kind[index.clamp(min=0)]
+        albedo = torch.tensor(ALBEDO, device=teeth.device)[kind]
+        facing = F.normalize(seen[..., :3], dim=-1)[..., 2].abs()
+        along = seen[..., 3].abs()
+        line = torch.ones_like(along)
+        for number, edges in ((1, LOWER_TEETH), (2, UPPER_TEETH)):
+            for edge in edges:
+                dark = 1 - 0.3 * torch.exp(-(((along - edge) / CREVICE) ** 2))
+                line = torch.where(kind == number, line * dark, line)
+        deep = ((seen[..., 5] - self.lips_depth) / self.unit + 0.07).clamp(max=0)
+        falloff = torch.exp(deep / 0.10) * torch.exp(-((along / 0.17) ** 2))
+        colour = albedo * ((0.55 + 0.45 * facing) * line * falloff)[..., None]
+        cavity = torch.tensor(CAVITY, device=teeth.device)
+        colour = torch.where((index >= 0)[..., None], torch.maximum(colour, 0.6 * cavity), cavity)
+        colour = colour.permute(0, 3, 1, 2)
+        return F.avg_pool2d(colour, SAMPLES).permute(0, 2, 3, 1) * self.light
+
+    def _photo_mouth(self, image: Tensor) -> Tensor | None:
+        """The photo and where it shows the inside of the mouth: [1, 4, H, W], if it does."""
+        if not self.mesh.is_open:
+            return None
+        loop = smooth_loop(self.mesh.rest[None, list(INNER_LIPS), :2], 3)
+        inside = signed_distance(loop, 0, 0, self.size, self.size)
+        return torch.cat((image.permute(2, 0, 1), (inside + 0.5).clamp(0, 1)))[None]
+
+    def _own_teeth(
+        self, photo: Tensor, colour: Tensor, teeth: Tensor, left: int, top: int
+    ) -> Tensor:
+        """The window's colours with the photo's own teeth, which ride with the skull."""
+        height, width = colour.shape[1:3]
+        upper = (self.kind == PARTS.index("upper_teeth")).nonzero()[:, 0]
+        home = self.closed[upper, :2]
+        moved = teeth[:, upper, :2]
+        scale = (home - home.mean(0)).norm() / (moved - moved.mean(1, keepdim=True)).norm(
+            dim=(1, 2)
+        ).clamp(min=1e-6)
+        x = left + torch.arange(width, device=teeth.device) + 0.5
+        y = top + torch.arange(height, device=teeth.device) + 0.5
+        grid = torch.stack((x.expand(height, -1), y[:, None].expand(-1, width)), -1)
+        at = (grid - moved.mean(1)[:, None, None]) * scale[:, None, None, None] + home.mean(0)
+        seen = F.grid_sample(
+            photo.expand(len(teeth), -1, -1, -1),
+            at / self.size * 2 - 1,
+            align_corners=False,
+        ).permute(0, 2, 3, 1)
+        return colour + seen[..., 3:] * (seen[..., :3] - colour)
+
+
+def _normals(points: Tensor, head: HeadModel) -> Tensor:
+    """Unit normals [V, 3] of the head's vertices."""
+    corner = points[head.faces]
+    face = torch.linalg.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+    out = torch.zeros_like(points)
+    for k in range(3):
+        out.index_add_(0, head.faces[:, k], face)
+    return F.normalize(out, dim=1)
+
+
+def _arch_length(points: Tensor) -> Tensor:
+    """Distance along the dental arch from its middle, and height: [Q, 2], head units.
+
+    The arch is taken as half an ellipse, 0.2 units wide to each side and 0.28 deep.
+    """
+    wide, deep = 0.205, 0.28
+    steps = torch.linspace(0, 0.999, 200)
+    x = wide * steps
+    slope = deep / wide * steps / (1 - steps**2).sqrt()
+    length = torch.cumulative_trapezoid((1 + slope**2).sqrt(), x)
+    length = torch.cat((torch.zeros(1), length))
+    place = (points[:, 0].abs() / wide * 199 / 0.999).clamp(0, 199).long()
+    return torch.stack((length[place] * points[:, 0].sign(), points[:, 1]), 1)
+
+
+def _light(image: Tensor, landmarks: Tensor) -> Tensor:
+    """Colour of the light on the face [3], 1 = a white surface is white.
+
+    Brightness from the whites of the eyes, else from the cheeks; tint from how the cheeks differ
+    from skin under white light.
+    """
+    height, width = image.shape[:2]
+
+    def at(points: Tensor) -> Tensor:
+        x = points[:, 0].long().clamp(0, width - 1)
+        y = points[:, 1].long().clamp(0, height - 1)
+        return image[y, x]
+
+    skin = at(landmarks[list(SKIN)]).median(0).values.clamp(min=0.02)
+    tint = skin / skin.mean() / torch.tensor([1.22, 0.96, 0.82], device=image.device)
+    tint = tint / tint.mean()
+    whites = []
+    for eye in EYES:
+        corners = landmarks[[eye.upper[0], eye.upper[-1]], :2]
+        iris = landmarks[eye.iris[0], :2]
+        whites.append(torch.cat([corners.lerp(iris, t) for t in (0.3, 0.4, 0.5)]))
+    bright = at(torch.cat(whites)).mean(1).quantile(0.8) / WHITE
+    level = torch.maximum(bright, 1.15 * skin.mean()).clamp(0.1, 1.0)
+    return level * tint.clamp(0.3, 1.8)
