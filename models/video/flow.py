@@ -9,9 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-FLOW_SIZE = 256  # px of the longer side at which the flow is found; motion is smooth, this suffices
 LEVELS = 4
-STEPS = 3  # per level
+STEPS = 2  # per level
 WINDOW = 7  # px
 
 
@@ -45,38 +44,33 @@ def backward_flow(frame: Tensor, still: Tensor) -> Tensor:
     Exactly 0 where the images agree.
 
     Args:
-        frame: [b, 3, h, w] 0..1.
-        still: [1, 3, h, w] 0..1.
+        frame: [b, C, h, w] 0..1.
+        still: [1, C, h, w] 0..1.
 
     Source: Lucas and Kanade, "An iterative image registration technique", IJCAI 1981; pyramid as in
         Bouguet, Intel, 2000.
     """
     h, w = frame.shape[2:]
-    shrink = min(1.0, FLOW_SIZE / max(h, w))
     flow = torch.zeros(frame.shape[0], 2, 1, 1, device=frame.device, dtype=frame.dtype)
-    size = (1, 1)
     for level in reversed(range(LEVELS)):
-        last, size = size, _level_size(h, w, shrink / 2**level)
+        size = (max(1, h >> level), max(1, w >> level))
         if min(size) < WINDOW and level > 0:
             continue
         one = F.interpolate(frame, size, mode="area")
         two = F.interpolate(still, size, mode="area")
-        flow = _rescale(flow, last, size)
+        flow = rescale_flow(flow, size)
         for _ in range(STEPS):
             flow = _step(flow, one, two)
-    return _rescale(flow, size, (h, w))
+    return flow
 
 
-def _level_size(h: int, w: int, factor: float) -> tuple[int, int]:
-    return max(1, round(h * factor)), max(1, round(w * factor))
-
-
-def _rescale(flow: Tensor, last: tuple[int, int], size: tuple[int, int]) -> Tensor:
-    if last == size:
+def rescale_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
+    """The flow at another resolution, [b, 2, *size] px of that resolution."""
+    h, w = flow.shape[2:]
+    if (h, w) == size:
         return flow
-    factor = torch.tensor([size[1] / last[1], size[0] / last[0]], device=flow.device)
-    flow = F.interpolate(flow, size, mode="bilinear", align_corners=False)
-    return flow * factor.to(flow.dtype)[:, None, None]
+    factor = torch.tensor([size[1] / w, size[0] / h], device=flow.device, dtype=flow.dtype)
+    return F.interpolate(flow, size, mode="bilinear") * factor[:, None, None]
 
 
 def _step(flow: Tensor, frame: Tensor, still: Tensor) -> Tensor:
@@ -84,10 +78,8 @@ def _step(flow: Tensor, frame: Tensor, still: Tensor) -> Tensor:
     moved = warp(still, flow)
     change = frame - moved
     gx, gy = _gradient((frame + moved) / 2)
-    products = torch.cat(
-        [v.sum(1, keepdim=True) for v in (gx * gx, gx * gy, gy * gy, gx * change, gy * change)],
-        1,
-    )
+    pairs = ((gx, gx), (gx, gy), (gy, gy), (gx, change), (gy, change))
+    products = torch.stack([(one * two).sum(1) for one, two in pairs], 1)
     xx, xy, yy, bx, by = box_blur(products, WINDOW).unbind(1)
     held = 1e-4  # holds the flow where nothing is to be seen
     xx, yy = xx + held, yy + held
@@ -104,7 +96,13 @@ def _gradient(image: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def box_blur(image: Tensor, width: int) -> Tensor:
-    """Mean over a square window, whose part beyond the border does not count."""
-    half = width // 2
-    image = F.avg_pool2d(image, (1, width), 1, (0, half), count_include_pad=False)
-    return F.avg_pool2d(image, (width, 1), 1, (half, 0), count_include_pad=False)
+    """Mean over a square window of odd width, the border repeated beyond it."""
+    h, w = image.shape[2:]
+    padded = F.pad(image, (width // 2,) * 4, mode="replicate")
+    rows = padded[..., :w].clone()
+    for shift in range(1, width):
+        rows += padded[..., shift : shift + w]
+    total = rows[:, :, :h].clone()
+    for shift in range(1, width):
+        total += rows[:, :, shift : shift + h]
+    return total / width**2
