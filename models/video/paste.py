@@ -246,7 +246,7 @@ def _soften(image: Tensor, scale: float) -> Tensor:
     sigma = 0.5 * (scale**-2 - 1) ** 0.5
     radius = max(1, round(3 * sigma))
     taps = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / sigma) ** 2)
-    weights = (taps / taps.sum()).tolist()
+    weights: list[float] = (taps / taps.sum()).tolist()
     h, w = image.shape[2:]
     image = F.pad(image, (radius,) * 4, mode="replicate")
     rows = image[..., :w] * weights[0]
