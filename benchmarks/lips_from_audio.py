@@ -1,0 +1,216 @@
+"""Do the lips follow the sounds? Measured on coefficients, against phones set by hand.
+
+    python -m synchrorama.benchmarks.lips_from_audio --emodb DIR [--inputs DIR]
+        [--weights FILE] [--fps 25] [--out FILE.json]
+
+emodb's speakers 13 and 14, whom the network never heard; of them their sentences b09 and b10, which
+it never heard from anybody; and English by a reader of LibriVox (DIR/sense_0870.wav with the phone
+times of .phone.json). Every figure is computed from the Motion of `motion_from_audio` at the
+video's frame rate, with head and blinks off. The opening of the mouth is `lips.lip_gap`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from ..models.checkpoint import WEIGHTS
+from ..models.motion.audio_to_motion import AudioToMotion, motion_from_audio
+from ..models.motion.lips import lip_gap
+from ..models.speech import frame_times
+from ..models.types import ARKIT_INDEX
+from ..training.phones import CLOSED_LIPS, OPEN_VOWELS, Phone, from_arpabet
+from ..training.speech_data import TEST_SENTENCES, emodb_utterances
+from ..training.visemes import fill_gaps
+
+Array = NDArray[np.float64]
+CLOSED = 0.02  # of jawOpen at 1: lips closed
+
+# How open the mouth is in each phone, 0..1: an order of phones by phonetics, not by our targets.
+OPENNESS: dict[str, float] = {
+    **dict.fromkeys("aA{", 1.0), **dict.fromkeys("VEO9", 0.75), **dict.fromkeys("eo2@3", 0.5),
+    **dict.fromkeys("iIuUyYh", 0.4), **dict.fromkeys("kgNxRl", 0.35), "?": 0.4, "C": 0.3,
+    **dict.fromkeys("tdnrjTDSZ", 0.25), "rel": 0.25, **dict.fromkeys("szw", 0.15),
+    **dict.fromkeys("fv", 0.1), "B": 0.05, **dict.fromkeys("pbm", 0.0), "sil": 0.0,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """One utterance with its opening of the mouth over time."""
+
+    name: str
+    phones: list[Phone]
+    duration: float
+    gap: Array  # [T]
+    rounding: Array  # [T] mouthPucker + mouthFunnel
+    times: Array  # [T] seconds
+
+
+def auc(low: list[float], high: list[float]) -> float:
+    """Probability that one of `high` is greater than one of `low`."""
+    ranks = rankdata(np.array(low + high))
+    above = ranks[len(low) :].sum() - len(high) * (len(high) + 1) / 2
+    return float(above / (len(low) * len(high)))
+
+
+def at(track: Array, times: Array, moment: float) -> float:
+    """The track at the frame in which the moment lies."""
+    return float(track[int(np.argmin(np.abs(times - moment)))])
+
+
+def reference_openness(clip: Clip, shift: float = 0.0) -> Array:
+    """How open the phones say the mouth is at each frame, smoothed over 40 ms."""
+    fine = np.arange(0.0, clip.duration, 0.005) + 0.0025
+    value = np.zeros(len(fine))
+    for phone in fill_gaps(clip.phones, clip.duration):
+        value[(fine >= phone.start) & (fine < phone.end)] = OPENNESS[phone.name]
+    reach = np.exp(-0.5 * (np.arange(-24, 25) * 0.005 / 0.04) ** 2)
+    value = np.convolve(np.pad(value, 24, mode="edge"), reach / reach.sum(), mode="valid")
+    return np.interp(clip.times + shift, fine, value)
+
+
+def best_offset(clip: Clip) -> float:
+    """By how many seconds the mouth comes late (> 0) when it fits the phones best."""
+    shifts = np.arange(-0.16, 0.1601, 0.01)
+    fits = [np.corrcoef(clip.gap, reference_openness(clip, -s))[0, 1] for s in shifts]
+    return float(shifts[int(np.argmax(fits))])
+
+
+def measure(clips: list[Clip], fps: float) -> dict[str, float]:
+    """All figures over a set of clips."""
+    centres: dict[str, list[tuple[Clip, Phone]]] = {}
+    for clip in clips:
+        for phone in clip.phones:
+            centres.setdefault(phone.name, []).append((clip, phone))
+
+    def values(names: str | frozenset[str], what: Callable[[Clip], Array]) -> list[float]:
+        return [
+            at(what(c), c.times, (p.start + p.end) / 2)
+            for n in names
+            for c, p in centres.get(n, [])
+        ]
+
+    def gaps(names: str | frozenset[str]) -> list[float]:
+        return values(names, lambda c: c.gap)
+
+    shut = [
+        float(
+            clip.gap[
+                np.abs(clip.times - (p.start + p.end) / 2) <= 0.06 + (p.end - p.start) / 2
+            ].min()
+        )
+        for name in CLOSED_LIPS
+        for clip, p in centres.get(name, [])
+    ]
+    pauses, shares = [], []
+    for clip in clips:
+        wide = float(np.quantile(clip.gap, 0.95))
+        for phone in fill_gaps(clip.phones, clip.duration):
+            if phone.name == "sil" and phone.end - phone.start >= 0.25:
+                inside = (clip.times > phone.start + 0.1) & (clip.times < phone.end - 0.1)
+                if inside.any():
+                    pauses.append(float(clip.gap[inside].max()) / wide)
+        shares.append(best_offset(clip))
+    fits = [float(np.corrcoef(c.gap, reference_openness(c))[0, 1]) for c in clips]
+    rounded, plain = values("uUowyY2", lambda c: c.rounding), values("ieIE", lambda c: c.rounding)
+    figures = {
+        "clips": len(clips),
+        "closures": len(shut),
+        "auc_pbm_open_vowels": auc(gaps(CLOSED_LIPS), gaps(OPEN_VOWELS)),
+        "auc_pbm_tdkgn": auc(gaps(CLOSED_LIPS), gaps("tdkgnN")),
+        "auc_fv_open_vowels": auc(gaps("fv"), gaps(OPEN_VOWELS)),
+        "auc_rounded": auc(plain, rounded) if rounded and plain else float("nan"),
+        "closed_share": float(np.mean([g <= CLOSED for g in shut])),
+        "correlation": float(np.mean(fits)),
+        "correlation_worst": float(np.min(fits)),
+        "offset_within_a_frame": float(np.mean([abs(s) <= 1.0 / fps + 1e-6 for s in shares])),
+        "offset_median_ms": float(np.median(shares)) * 1000.0,
+        "pauses": len(pauses),
+        "pause_gap_median": float(np.median(pauses)) if pauses else float("nan"),
+        "pause_gap_worst": float(np.max(pauses)) if pauses else float("nan"),
+        "gap_95": float(np.quantile(np.concatenate([c.gap for c in clips]), 0.95)),
+    }
+    return {name: round(value, 4) for name, value in figures.items()}
+
+
+def clip_of(
+    model: AudioToMotion,
+    name: str,
+    samples: Array,
+    sample_rate: int,
+    phones: list[Phone],
+    fps: float,
+) -> Clip:
+    """Run the model over one utterance."""
+    waveform = torch.from_numpy(samples).float()
+    motion = motion_from_audio(model, waveform, sample_rate, fps=fps, head=0.0, blinks=0.0)
+    pucker, funnel = (ARKIT_INDEX[n] for n in ("mouthPucker", "mouthFunnel"))
+    return Clip(
+        name,
+        phones,
+        len(samples) / sample_rate,
+        lip_gap(motion.coefficients).double().numpy(),
+        (motion.coefficients[:, pucker] + motion.coefficients[:, funnel]).double().numpy(),
+        frame_times(motion.frames, fps).numpy(),
+    )
+
+
+def read_alignment(path: Path) -> list[Phone]:
+    """Phones of a pocketsphinx alignment: words in "w", their phones in each word's "w"."""
+    phones: list[Phone] = []
+    for word in json.loads(path.read_text())["w"]:
+        for item in word["w"]:
+            phones += from_arpabet(item["t"], item["b"], item["b"] + item["d"])
+    return phones
+
+
+def emodb_clips(model: AudioToMotion, folder: Path, fps: float) -> dict[str, list[Clip]]:
+    """Speakers 13 and 14: all sentences, and those never trained on; zero padding cut off."""
+    everything, unheard = [], []
+    for item in emodb_utterances(folder, test=True):
+        spoken = item.utterance
+        last = int(np.flatnonzero(spoken.samples)[-1]) + 1
+        clip = clip_of(
+            model, item.sentence, spoken.samples[:last], spoken.sample_rate, spoken.phones, fps
+        )
+        everything.append(clip)
+        if item.sentence in TEST_SENTENCES:
+            unheard.append(clip)
+    return {"emodb 13, 14": everything, "emodb 13, 14: b09, b10": unheard}
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--emodb", type=Path, required=True)
+    parser.add_argument("--inputs", type=Path, help="folder of sense_*.wav and .phone.json")
+    parser.add_argument("--weights", type=Path, default=WEIGHTS / "audio_to_motion.safetensors")
+    parser.add_argument("--fps", type=float, default=25.0)
+    parser.add_argument("--out", type=Path)
+    args = parser.parse_args()
+    model = AudioToMotion.from_checkpoint(args.weights)
+    sets = emodb_clips(model, args.emodb, args.fps)
+    for name in ("sense_0870", "sense_0880") if args.inputs else ():
+        samples, sample_rate = soundfile.read(args.inputs / f"{name}.wav", dtype="float32")
+        phones = read_alignment(args.inputs / f"{name}.phone.json")
+        sets[name] = [clip_of(model, name, samples, int(sample_rate), phones, args.fps)]
+    results = {name: measure(clips, args.fps) for name, clips in sets.items()}
+    if args.out:
+        args.out.write_text(json.dumps(results, indent=1))
+    for figure in next(iter(results.values())):
+        print(f"{figure:24}", *(f"{results[name][figure]:>10.3f}" for name in results))
+    print(" | ".join(results))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""How the shipped weights and data were made."""

@@ -1,0 +1,135 @@
+"""What the synthetic voices say: sentences written for this, and words made of random syllables.
+
+Made-up words give every consonant before and after every vowel, which sentences do not.
+"""
+
+from __future__ import annotations
+
+import random
+
+ENGLISH = """
+Please bring my bag up to the big blue boat before we pay.
+Maybe Bob and Mabel will be home by May.
+The people in the park were happy about the warm spring evening.
+He took the last ticket and got on the train.
+She could not decide whether to go to the coast or stay in the town.
+Five very old vans drove over the valley.
+We would rather walk through the woods when the weather is wonderful.
+Choose a fresh peach from the shop on the beach.
+Put the butter on the table and pass me the pepper, please.
+Do not talk like that in the kitchen at night.
+The judge asked a simple question and nobody knew the answer.
+Look at the moon above the roof of the school.
+A good cook could cook as many cookies as a good cook who could cook.
+My mother made apple jam and plum pie.
+Those three brothers think that nothing can go wrong.
+I have never seen such a huge and heavy fish.
+Remember to empty the bucket before the rain begins.
+Tim and Tom came home at ten to get some tea.
+The captain of the ship kept a map in his cabin.
+You should use your new shoes for the two mile route.
+Early birds heard the first words of the nurse.
+Our house is down the road, about an hour from here.
+Boys enjoy noisy toys, but the point is to avoid the oil.
+Open the window so that we both can go home slowly.
+The empire was built by farmers, priests and poor soldiers.
+Keep the deep green leaves clean and neat.
+What a strange day it has been, said the painter to his neighbour.
+Can you hear the bells near the bridge?
+Nobody, except perhaps my uncle, remembers that summer.
+The committee discussed the problem for several months.
+Give the dog a bone, and give the cat a bowl of milk.
+Their daughter bought a small orange ball at the mall.
+If it is possible, I would prefer to meet before Monday.
+Deep in the cave the men dug a tunnel to the lake.
+Singing and dancing all night long, the young king felt strong.
+It was a kind and quiet country, and we liked it.
+Watch out! The bottle is about to fall off the box.
+Who knew the view from the roof would move you too?
+She sells fresh flowers, fine fruit and fifty kinds of cheese.
+Perhaps the paper map will help them plan the trip.
+When the mountain comes into view, everybody becomes calm.
+Father parked the car far from the large barn.
+Good morning, and welcome to the programme.
+I am about to explain how the pump works; please be patient.
+The number you have reached is not in service at this time.
+Press the button marked blue to begin the game.
+A thousand thanks for the thoughtful birthday gift.
+The hat that Anne had was bad, and that made Dan mad.
+Number one: open the box. Number two: remove the film. Number three: pump it up.
+Well, I do not know; we may be late, but we will be there.
+Come on, let us go and get the golden key.
+"""
+
+GERMAN = """
+Bitte bring mir morgen ein paar Bücher mit.
+Der Mann am Bahnhof wartet auf den Zug nach Hamburg.
+Meine Mutter backt am Samstag einen Apfelkuchen.
+Wir müssen über die alte Brücke gehen.
+Die schönen Vögel fliegen über die grünen Hügel.
+Kannst du heute Nachmittag die Kinder abholen?
+Er hat gestern den ganzen Tag an seinem Auto gearbeitet.
+Im Sommer blühen viele Blumen auf der Wiese.
+Paul und Peter spielen im Park mit dem bunten Ball.
+Das Wetter wird am Wochenende bestimmt besser.
+Ich möchte gern eine Tasse Kaffee und ein Stück Brot.
+Unsere Nachbarn haben ein neues Haus gebaut.
+Weißt du, wo mein blauer Mantel ist?
+Zwei kleine Katzen tanzen um den Tisch.
+Fünf Freunde fahren fröhlich nach Frankfurt.
+Man kann nie wissen, was morgen kommt.
+Der Bäcker bäckt um sechs Uhr früh die ersten Brötchen.
+Guten Abend, meine Damen und Herren.
+Plötzlich begann es zu regnen, aber niemand bemerkte es.
+Komm bald wieder, wir vermissen dich!
+Mit Mühe öffnete sie die schwere Tür.
+Ein großer Hund lief durch den dunklen Wald.
+Am Montag beginnt die Arbeit, am Freitag ist sie vorbei.
+Schau, der Mond scheint über dem Meer.
+Ohne Wasser kann kein Mensch lange leben.
+Bald wird der Boden im Garten umgegraben.
+"""
+
+ONSETS = "p b m p b m t d n k g f v w s z sh ch j l r h th pl br sp st tr kl gr sm fl".split()
+NUCLEI = "a e i o u a e i o u ee oo ou ai".split()
+CODAS = ["", "", "", "", "p", "b", "m", "t", "d", "n", "k", "g", "s", "l", "f", "sh", "nd", "mp"]
+PLAIN_ONSETS = "p b m p b m t d n k g f v s l r z".split()
+PLAIN_NUCLEI = "a e i o u".split()
+
+# espeak-ng languages, with how often each is used; the plain ones read made-up words only
+LANGUAGES: dict[str, int] = {
+    "en-us": 7, "en-gb": 3, "en-gb-x-rp": 2, "en-gb-scotland": 1, "en-us-nyc": 1, "en-029": 1,
+    "de": 5, "it": 1, "es": 1, "fr-fr": 1, "nl": 1, "sv": 1, "pt-br": 1, "pl": 1, "tr": 1, "fi": 1,
+}  # fmt: skip
+
+
+def sentences(language: str) -> list[str]:
+    """The written sentences of a language, none for most."""
+    text = {"en": ENGLISH, "de": GERMAN}.get(language[:2], "")
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def made_up(chance: random.Random, *, plain: bool = False) -> str:
+    """Three to nine made-up words, some with a comma after them.
+
+    Args:
+        chance: Where randomness comes from.
+        plain: Only syllables that every language with Latin letters can read.
+    """
+    words = []
+    for _ in range(chance.randint(3, 9)):
+        word = ""
+        for _ in range(chance.choice((1, 2, 2, 3))):
+            word += chance.choice(PLAIN_ONSETS if plain else ONSETS)
+            word += chance.choice(PLAIN_NUCLEI if plain else NUCLEI)
+        word += chance.choice(CODAS[:12])
+        words.append(word + ("," if chance.random() < 0.1 else ""))
+    return " ".join(words).rstrip(",") + "."
+
+
+def text_for(language: str, chance: random.Random) -> str:
+    """Something to say: one or two sentences, or made-up words."""
+    written = sentences(language)
+    if written and chance.random() < 0.55:
+        return " ".join(chance.sample(written, chance.choice((1, 1, 2))))
+    return made_up(chance, plain=not written)
