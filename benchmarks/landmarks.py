@@ -18,6 +18,7 @@ import json
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +41,14 @@ ENDINGS = {".png", ".jpg", ".jpeg", ".webp"}
 Official = tuple[np.ndarray, np.ndarray]  # landmarks [478, 3] px, coefficients [52]
 
 
-def official(task: Path, mode: Any) -> vision.FaceLandmarker:
-    """The official landmarker in one of its modes."""
+def official(task: Path, mode: Any, faces: int) -> vision.FaceLandmarker:
+    """The official landmarker in one of its modes, for at most so many faces."""
     return vision.FaceLandmarker.create_from_options(
         vision.FaceLandmarkerOptions(
             base_options=BaseOptions(model_asset_path=str(task)),
             running_mode=mode,
             output_face_blendshapes=True,
-            num_faces=2,
+            num_faces=faces,
         )
     )
 
@@ -78,6 +79,16 @@ def turned(points: np.ndarray) -> float:
     return float(np.degrees(np.arctan2(z, x)))
 
 
+def fastest(call: Callable[[], Any]) -> tuple[float, Any]:
+    """The fastest of five calls in ms, for other work shares the machine; and its result."""
+    times, result = [], None
+    for _ in range(5):
+        start = time.perf_counter()
+        result = call()
+        times.append(time.perf_counter() - start)
+    return min(times) * 1000, result
+
+
 def compare(path: Path, ours: FaceLandmarker, photo: vision.FaceLandmarker, task: Path) -> dict:
     """One row of the table; without distances where a side does not find exactly one face."""
     pixels = np.array(Image.open(path).convert("RGB"))
@@ -85,18 +96,15 @@ def compare(path: Path, ours: FaceLandmarker, photo: vision.FaceLandmarker, task
     picture = torch.from_numpy(pixels).float() / 255
     shown = mediapipe.Image(mediapipe.ImageFormat.SRGB, pixels)
     settled: list[Official] = []
-    with official(task, vision.RunningMode.VIDEO) as video:
+    # With one face it goes on from its own landmarks; while one is missing it detects anew.
+    with official(task, vision.RunningMode.VIDEO, 1) as video:
         for index in range(SHOWN):
             settled = read(video.detect_for_video(shown, 40 * index), width, height)
-    start = time.perf_counter()
-    single = read(photo.detect(shown), width, height)
-    official_ms = (time.perf_counter() - start) * 1000
-    ours.faces(picture)
-    start = time.perf_counter()
-    faces = ours.faces(picture)
-    ours_ms = (time.perf_counter() - start) * 1000
-    row = {"picture": path.name, "found": len(faces), "found_official": len(settled)}
-    if len(faces) != 1 or len(settled) != 1 or len(single) != 1:
+    photo_ms, result = fastest(lambda: photo.detect(shown))
+    single = read(result, width, height)
+    ours_ms, faces = fastest(lambda: ours.faces(picture))
+    row = {"picture": path.name, "found": len(faces), "found_official": len(single)}
+    if len(faces) != 1 or len(single) != 1 or not settled:
         return row
     points, scores = faces[0].landmarks.numpy(), faces[0].coefficients.numpy()
     difference = np.abs(scores - settled[0][1])
@@ -109,7 +117,7 @@ def compare(path: Path, ours: FaceLandmarker, photo: vision.FaceLandmarker, task
         "coefficients_mean_difference": round(float(difference.mean()), 4),
         "coefficients_max_difference": round(float(difference.max()), 4),
         "ms": round(ours_ms, 1),
-        "ms_official": round(official_ms, 1),
+        "ms_official": round(photo_ms, 1),
     }
 
 
@@ -128,7 +136,7 @@ def main() -> None:
         files += [file for file in inside if file.suffix.lower() in ENDINGS]
     ours = FaceLandmarker.from_checkpoint()
     rows = []
-    with official(options.task, vision.RunningMode.IMAGE) as photo:
+    with official(options.task, vision.RunningMode.IMAGE, 5) as photo:
         for file in files:
             rows.append(compare(file, ours, photo, options.task))
             print(json.dumps(rows[-1]), flush=True)
@@ -143,6 +151,15 @@ def main() -> None:
         "compared": len(compared),
         "within_1.5_percent": sum(row["distance_percent"] <= 1.5 for row in compared),
         "median_distance_percent": middle(row["distance_percent"] for row in compared),
+        "photo_mode_within_1.5_percent": sum(
+            row["distance_photo_mode_percent"] <= 1.5 for row in compared
+        ),
+        "median_distance_photo_mode_percent": middle(
+            row["distance_photo_mode_percent"] for row in compared
+        ),
+        "median_official_modes_apart_percent": middle(
+            row["official_modes_apart_percent"] for row in compared
+        ),
         "up_to_30_deg": len(frontal),
         "up_to_30_deg_within_1.5_percent": sum(r["distance_percent"] <= 1.5 for r in frontal),
         "up_to_30_deg_worst_percent": max(row["distance_percent"] for row in frontal),

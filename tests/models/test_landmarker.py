@@ -7,7 +7,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
-
 from synchrorama.models.checkpoint import WEIGHTS, CheckpointError
 from synchrorama.models.portrait.blazeface import BlazeFace
 from synchrorama.models.portrait.blendshapes import INDICES, SCORES
