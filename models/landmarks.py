@@ -41,6 +41,11 @@ class EyePoints:
     lower: tuple[int, ...]  # the lower lid's edge without the corners, in the same direction
     iris: tuple[int, ...]  # centre, then four points of the rim
 
+    @property
+    def loop(self) -> list[int]:
+        """The lids' edge, all the way round."""
+        return [*self.upper, *reversed(self.lower)]
+
 
 EYES: tuple[EyePoints, EyePoints] = (
     EyePoints(

@@ -13,10 +13,12 @@ from torch import Tensor
 
 from ..landmarks import EYES, EyePoints
 from ..types import ARKIT_INDEX
+from .fill import extend_columns
 from .photo_mesh import PhotoMesh
 from .polygon import signed_distance, smooth_loop, window
 
 GAZE = (0.17, 0.10)  # travel of the iris in eye widths, across and up, at coefficient 1
+LASHES = 2.0  # px inside the lids that may hold lashes
 ROOM = 0.35  # of the eye's width, kept around it for the continued texture
 
 
@@ -40,9 +42,11 @@ class Eyes:
         """
         change = coefficients - self.mesh.own
         for eye, (texture, corner) in zip(EYES, self.textures, strict=True):
-            loop = smooth_loop(points[:, _loop(eye), :2])
+            loop = smooth_loop(points[:, eye.loop, :2])
             left, top, width, height = window(loop, 2, self.size)
+            gap, moved = self._lids(eye, points)
             alpha = (signed_distance(loop, left, top, width, height) + 0.5).clamp(0, 1)
+            alpha = alpha * (gap / 2).clamp(0, 1)[:, None, None]
             photo = _grid(left, top, width, height, pose)  # [B, h, w, 2]
             photo = photo - self._gaze(eye, change)[:, None, None]
             extent = torch.tensor([texture.shape[3], texture.shape[2]], device=photo.device)
@@ -53,8 +57,16 @@ class Eyes:
                 padding_mode="border",
                 align_corners=False,
             ).permute(0, 2, 3, 1)
+            ball = ball[..., :3].lerp(ball[..., 3:], moved[:, None, None, None])
             patch = frames[:, top : top + height, left : left + width]
             patch += alpha[..., None] * (ball - patch)
+
+    def _lids(self, eye: EyePoints, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean gap between the lids [B] px, and how far it is from the photo's, [B] 0..1."""
+        upper, lower = list(eye.upper[1:-1]), list(eye.lower)
+        rest = ((self.mesh.rest[lower] - self.mesh.rest[upper]) @ self.mesh.down).mean()
+        gap = (points[:, lower, :2] - points[:, upper, :2]).norm(dim=2).mean(1)
+        return gap, ((gap - rest).abs() / (0.2 * rest.abs()).clamp(min=1)).clamp(0, 1)
 
     def _gaze(self, eye: EyePoints, change: Tensor) -> Tensor:
         """Travel of the iris in photo px: [B, 2]."""
@@ -73,37 +85,16 @@ class Eyes:
         return travel * width
 
     def _continued(self, image: Tensor, eye: EyePoints) -> tuple[Tensor, Tensor]:
-        """The eye's picture [1, 3, h, w], continued beyond its lids, and its corner [2] px."""
-        loop = smooth_loop(self.mesh.rest[None, _loop(eye), :2])
+        """The eye's picture and the same continued beyond its lids [1, 6, h, w]; its corner [2]."""
+        loop = smooth_loop(self.mesh.rest[None, eye.loop, :2])
         width = float(loop[0, :, 0].max() - loop[0, :, 0].min())
         left, top, w, h = window(loop, round(ROOM * width) + 2, self.size)
-        inside = signed_distance(loop, left, top, w, h)[0]
+        inside = signed_distance(loop, left, top, w, h)[None]
         patch = image[top : top + h, left : left + w].permute(2, 0, 1)[None]
-        known = (inside > 1.0).float()[None, None]
-        filled = continue_outward(patch, known)
-        # close to the lids the photo itself, so that an unmoved eye is exactly the photo's
-        keep = (inside[None, None] + 1.5).clamp(0, 1)
+        deepest = float(inside.max())
+        filled = extend_columns(patch, (inside > min(LASHES, 0.5 * deepest)).float())
         corner = torch.tensor([left, top], dtype=image.dtype, device=image.device)
-        return filled + keep * (patch - filled), corner
-
-
-def continue_outward(patch: Tensor, known: Tensor) -> Tensor:
-    """A picture [1, 3, h, w] whose unknown parts continue the known ones [1, 1, h, w] smoothly."""
-    total, weight = patch * known, known
-    out = torch.zeros_like(patch)
-    missing = torch.ones_like(known)
-    radius = 1
-    while radius < max(patch.shape[2:]):
-        out = torch.where((missing > 0) & (weight > 1e-3), total / weight.clamp(min=1e-6), out)
-        missing = missing * (weight <= 1e-3)
-        total = F.avg_pool2d(total, 2 * radius + 1, 1, radius)
-        weight = F.avg_pool2d(weight, 2 * radius + 1, 1, radius)
-        radius *= 2
-    return torch.where(missing > 0, total / weight.clamp(min=1e-6), out)
-
-
-def _loop(eye: EyePoints) -> list[int]:
-    return [*eye.upper, *reversed(eye.lower)]
+        return torch.cat((patch, filled), 1), corner
 
 
 def _grid(left: int, top: int, width: int, height: int, pose: Tensor) -> Tensor:

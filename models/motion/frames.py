@@ -18,6 +18,7 @@ from ..types import Motion, Portrait
 from .eyes import Eyes
 from .mouth import Mouth
 from .photo_mesh import PhotoMesh
+from .windows import FineWindows
 
 CHUNK = 8  # frames drawn at once
 
@@ -39,6 +40,7 @@ class MotionFrames:
         mesh = PhotoMesh(portrait, head)
         self.mesh = mesh.to(self.device)
         self.image = portrait.image.to(self.device)
+        self.windows = FineWindows(self.image, self.mesh)
         self.eyes = Eyes(self.image, self.mesh)
         self.mouth = Mouth(portrait, head, self.mesh, self.image)
 
@@ -72,6 +74,7 @@ class MotionFrames:
         rotation, translation = rotation.to(self.device), translation.to(self.device)
         points = self.mesh(coefficients, rotation, translation)
         frames = self._warp(points)
+        self.windows.paint(frames, points, coefficients)
         eye_points = [k for eye in EYES for k in (eye.upper[0], eye.upper[-1])]
         pose = self._pose(points, eye_points)
         self.eyes.paint(frames, points, coefficients, pose)

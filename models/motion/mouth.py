@@ -17,6 +17,7 @@ from ..landmarks import EYES, INNER_LIPS, LOWER_LIP, UPPER_LIP
 from ..raster import interpolate, rasterise
 from ..types import Portrait
 from .photo_mesh import PhotoMesh
+from .fill import continue_outward
 from .polygon import signed_distance, smooth_loop, window
 
 PARTS = ("tongue", "lower_teeth", "upper_teeth")
@@ -29,8 +30,12 @@ UPPER_TEETH = (0.0, 0.048, 0.085, 0.128, 0.168)
 LOWER_TEETH = (0.0, 0.030, 0.063, 0.102, 0.142)
 CREVICE = 0.0045  # width of the dark line between teeth, head units
 SKIN = (50, 280, 205, 425, 101, 330)  # landmarks on the cheeks
-SHOW = 0.012  # head units (2 mm) by which upper teeth show under a resting upper lip
+# Head units by which the teeth are lowered: 4 mm of the upper ones would show under a lifted lip, and
+# the lower ones stay behind theirs.
+SHOW = {"upper_teeth": 0.026, "lower_teeth": 0.022}
 WHITE = 0.80  # how bright the white of an eye is under full light
+OVERLAP = 0.05  # mouth widths by which a photo's own teeth are continued under its lips
+FRONT = 0.5  # head units, depth from which teeth are incisors
 SAMPLES = 2  # per pixel and axis
 
 
@@ -54,8 +59,9 @@ class Mouth:
         lips = project(head.at_landmarks(head.shape(fitted.identity, fitted.expression)), fitted)
         inner = list(INNER_LIPS)
         closed[:, :2] += (portrait.landmarks[inner, :2] - lips[inner, :2]).mean(0)
-        upper = [head.parts[int(p)] == "upper_teeth" for p in head.part[chosen]]
-        closed[torch.tensor(upper), 1] += SHOW * fitted.scale
+        closed[:, 2] += float(mesh.rest[inner, 2].mean()) - float(lips[inner, 2].mean())
+        for name, shift in SHOW.items():
+            closed[head.part[chosen] == head.parts.index(name), 1] += shift * fitted.scale
         self.closed = closed.to(device)  # [Q, 3] px at rest, all coefficients 0
         self.moves = (head.units[:, chosen] @ turn.T).to(device)  # [C, Q, 3]
         self.faces = number[head.part_faces(*PARTS)].to(device)
@@ -63,6 +69,10 @@ class Mouth:
         self.kind = torch.tensor(
             [PARTS.index(head.parts[int(p)]) for p in head.part[chosen]], device=device
         )
+        in_front = head.vertices[chosen, 2] > FRONT
+        self.incisors = ((self.kind.cpu() == 2) & in_front).nonzero()[:, 0].to(device)
+        if mesh.is_open:  # the photo has its own upper teeth
+            self.faces = self.faces[self.kind[self.faces[:, 0]] != PARTS.index("upper_teeth")]
         self.face_kind = self.kind[self.faces[:, 0]]
         self.along = _arch_length(head.vertices[chosen]).to(device)
         self.lips_depth = float(mesh.rest[[13, 14], 2].mean())
@@ -94,8 +104,8 @@ class Mouth:
         teeth = self.mesh.turn_head(teeth, rotation, translation)
         colour = self._interior(teeth, left, top, width, height)
         reach = 0.05 * self.mesh.mouth_width
-        shade = 0.45 + 0.55 * (inside / reach).clamp(0, 1).sqrt()  # lips keep light out
-        shade = shade * (0.4 + 0.6 * (gap / (0.16 * self.mesh.mouth_width)).clamp(0, 1).sqrt())[
+        shade = 0.6 + 0.4 * (inside / reach).clamp(0, 1).sqrt()  # lips keep light out
+        shade = shade * (0.5 + 0.5 * (gap / (0.16 * self.mesh.mouth_width)).clamp(0, 1).sqrt())[
             :, None, None
         ]
         colour = colour * shade[..., None]
@@ -139,7 +149,7 @@ class Mouth:
                 dark = 1 - 0.3 * torch.exp(-(((along - edge) / CREVICE) ** 2))
                 line = torch.where(kind == number, line * dark, line)
         deep = ((seen[..., 5] - self.lips_depth) / self.unit + 0.07).clamp(max=0)
-        falloff = torch.exp(deep / 0.10) * torch.exp(-((along / 0.17) ** 2))
+        falloff = torch.exp(deep / 0.16) * torch.exp(-((along / 0.22) ** 2))
         colour = albedo * ((0.55 + 0.45 * facing) * line * falloff)[..., None]
         cavity = torch.tensor(CAVITY, device=teeth.device)
         colour = torch.where((index >= 0)[..., None], torch.maximum(colour, 0.6 * cavity), cavity)
@@ -151,17 +161,25 @@ class Mouth:
         if not self.mesh.is_open:
             return None
         loop = smooth_loop(self.mesh.rest[None, list(INNER_LIPS), :2], 3)
-        inside = signed_distance(loop, 0, 0, self.size, self.size)
-        return torch.cat((image.permute(2, 0, 1), (inside + 0.5).clamp(0, 1)))[None]
+        inside = signed_distance(loop, 0, 0, self.size, self.size)[None]
+        photo = image.permute(2, 0, 1)[None]
+        around = continue_outward(photo, (inside > 1).float())
+        keep = (inside + 1.5).clamp(0, 1)
+        steps = torch.arange(self.size, device=image.device) + 0.5
+        middle = loop[0].mean(0)
+        down = self.mesh.down[:2]
+        below = (steps - middle[0]) * down[0] + (steps[:, None] - middle[1]) * down[1] > 0
+        beyond = torch.where(below, 0.5, OVERLAP * self.mesh.mouth_width)
+        shown = (inside / beyond + 1).clamp(0, 1)
+        return torch.cat((around + keep * (photo - around), shown), 1)
 
     def _own_teeth(
         self, photo: Tensor, colour: Tensor, teeth: Tensor, left: int, top: int
     ) -> Tensor:
         """The window's colours with the photo's own teeth, which ride with the skull."""
         height, width = colour.shape[1:3]
-        upper = (self.kind == PARTS.index("upper_teeth")).nonzero()[:, 0]
-        home = self.closed[upper, :2]
-        moved = teeth[:, upper, :2]
+        home = self.closed[self.incisors, :2]
+        moved = teeth[:, self.incisors, :2]
         scale = (home - home.mean(0)).norm() / (moved - moved.mean(1, keepdim=True)).norm(
             dim=(1, 2)
         ).clamp(min=1e-6)

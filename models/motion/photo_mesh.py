@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..head import HeadModel, project, rotation_matrix
-from ..landmarks import EYES, LIP_CORNERS, LOWER_LIP, OVAL, UPPER_LIP, EyePoints
+from ..landmarks import EYES, LIP_CORNERS, LOWER_LIP, MOUTH_CORNERS, OVAL, UPPER_LIP, EyePoints
 from ..types import ARKIT_INDEX, Portrait
 
 # Rings: distance from the face's middle as a multiple of the oval's, how much of the head's turn
@@ -31,6 +31,7 @@ RINGS = (
 BORDER = 0.12  # of the crop's side, where the turn fades
 SLOPE = 1.6  # the steepest the surface may be, depth px per picture px
 UPPER_LID_SHARE = 0.85  # of the way to a closed eye
+WIDE = 0.6  # share of the head's eyeWide that is followed
 SHUT = 0.07  # lid gap in eye widths under which a photo's eye is taken as closed
 LIP_ROWS = (1.0, 0.85, 0.55, 0.2)  # how much each row of a lip follows a correction of its edge
 OPEN_MOUTH = 0.05  # inner lip gap in mouth widths from which a photo's mouth counts as open
@@ -47,6 +48,7 @@ class PhotoMesh(nn.Module):
     turn: Tensor  # [N] share of the head's turn
     own: Tensor  # [C] the photo's own expression
     down: Tensor  # [3] the face's downward direction
+    between: Tensor  # [E] middles of edges along lids and lips, which stay middles
     parents: Tensor  # [S, 2] the landmarks around a surface vertex
     share: Tensor  # [S, 1]
     gap_of: Tensor  # [C, J] px that the lips part at coefficient 1
@@ -71,6 +73,8 @@ class PhotoMesh(nn.Module):
         self.register_buffer("parents", parents)
         self.register_buffer("share", share)
 
+        for eye in EYES:  # more shows an eyeball that no photo has
+            moves[ARKIT_INDEX[f"eyeWide{eye.side}"]] *= WIDE
         for rows in (*UPPER_LIP, *LOWER_LIP):
             _smooth_along(moves, rows)
         size = portrait.image.shape[0]
@@ -86,6 +90,7 @@ class PhotoMesh(nn.Module):
         self.register_buffer("own", fitted.expression)
         self.register_buffer("down", down)
         self.register_buffer("lid_followers", _followers(parents))
+        self.register_buffer("between", _between(parents))
         self.register_buffer("moves", torch.cat((moves, ring_moves), 1))
         for eye in EYES:
             self._close_lid(eye)
@@ -131,6 +136,8 @@ class PhotoMesh(nn.Module):
         moved = moved + self._lip_correction(coefficients)
         leader, follower = self.lid_followers[1], self.lid_followers[0]
         moved[:, follower] = moved[:, leader]
+        first, second = self.parents[self.between].unbind(1)
+        moved[:, self.between] = (moved[:, first] + moved[:, second]) / 2
         points = self.rest + moved
         points = self._keep_lids_apart(points)
         return self.turn_head(points, rotation, translation)
@@ -196,6 +203,16 @@ def _followers(parents: Tensor) -> Tensor:
         if a != b and (a in lids) != (b in lids) and not {a, b} & corners:
             rows.append((number, a if a in lids else b))
     return torch.tensor(rows).T
+
+
+def _between(parents: Tensor) -> Tensor:
+    """Edge vertices [E] whose two landmarks belong to one eye's lids or to the lips."""
+    lips = {k for row in (*UPPER_LIP, *LOWER_LIP) for k in row} | {*LIP_CORNERS, *MOUTH_CORNERS}
+    groups = [lips, *(set(eye.loop) for eye in EYES)]
+    pairs = [set(pair) for pair in parents.tolist()]
+    return torch.tensor(
+        [k for k, pair in enumerate(pairs) if len(pair) == 2 and any(pair <= g for g in groups)]
+    )
 
 
 def _rings(

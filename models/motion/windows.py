@@ -1,0 +1,96 @@
+"""Eyes and lips drawn at full resolution: where lids or lips meet they do so in a clean line.
+
+A lid that comes down is stretched from the narrow strip that an open eye shows, lashes and crease
+included. As it closes, that strip is replaced by skin continued from around the eye.
+
+Shapes: B frames, H W crop px, h w px of a window, N vertices.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..landmarks import EYES, LOWER_LIP, MOUTH_CORNERS, UPPER_LIP, EyePoints
+from ..raster import interpolate, rasterise
+from ..types import ARKIT_INDEX
+from .fill import continue_outward
+from .photo_mesh import PhotoMesh
+from .polygon import signed_distance, smooth_loop, window
+
+OUTER_LIPS = (*MOUTH_CORNERS, *UPPER_LIP[-1], *LOWER_LIP[-1])
+AROUND = 0.30  # of the eye's width, drawn around the lids
+AROUND_MOUTH = 0.12  # of the mouth's width, drawn around the lips
+LASHES = 0.16  # of the eye's width, from the lids' edge to where clean skin begins
+SMOOTH = 0.85  # share of clean skin in a closed lid
+
+
+class FineWindows:
+    """Redraws the skin around the eyes and the lips of one portrait."""
+
+    def __init__(self, image: Tensor, mesh: PhotoMesh) -> None:
+        """Args: image: [H, W, 3] the crop. mesh: Its vertices."""
+        self.mesh = mesh
+        self.size = image.shape[0]
+        photo = image.permute(2, 0, 1)[None]
+        skin = photo.clone()
+        self.windows: list[tuple[Tensor, str | None]] = []  # triangles, and whose lids they hold
+        for eye in EYES:
+            loop = smooth_loop(mesh.rest[None, eye.loop, :2])
+            width = _width(mesh, eye)
+            left, top, w, h = window(loop, round(0.8 * width), self.size)
+            inside = signed_distance(loop, left, top, w, h)[None]
+            patch = photo[:, :, top : top + h, left : left + w]
+            clean = continue_outward(patch, (inside < -LASHES * width).float())
+            skin[:, :, top : top + h, left : left + w] = clean
+            self.windows.append((self._faces_near(loop[0], AROUND * width), eye.side))
+        mouth = mesh.rest[list(OUTER_LIPS), :2]
+        self.windows.append((self._faces_near(mouth, AROUND_MOUTH * mesh.mouth_width), None))
+        self.pictures = torch.cat((photo, skin), 1)  # [1, 6, H, W]
+        self.strip = self._strip()
+
+    def paint(self, frames: Tensor, points: Tensor, coefficients: Tensor) -> None:
+        """Redraw lids and lips of frames [B, H, W, 3] in place; points [B, N, 3], coefficients."""
+        for faces, side in self.windows:
+            left, top, width, height = window(points[:, faces.unique(), :2], 1, self.size)
+            corner = torch.tensor([left, top], device=points.device)
+            xy = points[..., :2] - corner
+            index = rasterise(xy, points[..., 2], faces, height, width)
+            values = torch.cat((self.mesh.rest[:, :2], self.strip), 1)
+            seen = interpolate(index, xy, faces, values)
+            drawn = F.grid_sample(
+                self.pictures.expand(len(points), -1, -1, -1),
+                seen[..., :2] / self.size * 2 - 1,
+                padding_mode="border",
+                align_corners=False,
+            ).permute(0, 2, 3, 1)
+            colour = drawn[..., :3]
+            if side is not None:
+                blink = ARKIT_INDEX[f"eyeBlink{side}"]
+                own = self.mesh.own[blink]
+                share = (coefficients[:, blink] - own) / (1 - own).clamp(min=0.1)
+                clean = SMOOTH * share.clamp(0, 1)[:, None, None, None] * seen[..., 2:].clamp(0, 1)
+                colour = colour.lerp(drawn[..., 3:], clean)
+            patch = frames[:, top : top + height, left : left + width]
+            patch.copy_(torch.where((index >= 0)[..., None], colour, patch))
+
+    def _faces_near(self, loop: Tensor, reach: float) -> Tensor:
+        """Skin triangles [F, 3] within reach of a lid loop [P, 2]."""
+        skin = self.mesh.faces[self.mesh.hole == 0]
+        low, high = loop.amin(0) - reach, loop.amax(0) + reach
+        at = self.mesh.rest[:, :2]
+        near = ((at > low) & (at < high)).all(1)
+        return skin[near[skin].any(1)]
+
+    def _strip(self) -> Tensor:
+        """How much of a vertex is stretched lid, [N, 1]: all of it next to the lashes."""
+        strip = torch.zeros(len(self.mesh.rest), 1, device=self.mesh.rest.device)
+        uppers = torch.tensor([k for eye in EYES for k in eye.upper], device=strip.device)
+        followers, leaders = self.mesh.lid_followers
+        strip[followers[torch.isin(leaders, uppers)]] = 1.0
+        return strip
+
+
+def _width(mesh: PhotoMesh, eye: EyePoints) -> float:
+    return float((mesh.rest[eye.upper[0]] - mesh.rest[eye.upper[-1]])[:2].norm())
