@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import multiprocessing
 import tempfile
 import time
@@ -154,7 +155,8 @@ def emodb_jobs(folder: Path, portraits: list[Path], count: int | None) -> list[J
 
 def summary(results: list[Result], fps: float) -> dict[str, object]:
     """Figures over all clips, and a line for each."""
-    figures: dict[str, object] = dict(measure([r.clip for r in results], fps))
+    measured = measure([r.clip for r in results], fps)
+    figures: dict[str, object] = {k: None if math.isnan(v) else v for k, v in measured.items()}
     figures.pop("closed_share")  # its threshold is in coefficients
     figures["portraits"] = sorted({r.job.portrait.name for r in results})
     figures["frames"] = sum(r.frames for r in results)
@@ -207,11 +209,11 @@ def main() -> None:
     with ProcessPoolExecutor(args.processes, mp_context=context) as pool:
         for name, jobs in sets.items():
             results = list(pool.map(partial(run, fps=args.fps, size=args.size), jobs))
-            document[name] = summary(results, args.fps)
-            shown = {k: v for k, v in summary(results, args.fps).items() if k != "each"}
+            document[name] = figures = summary(results, args.fps)
+            shown = {k: v for k, v in figures.items() if k != "each"}
             print(name, json.dumps(shown, indent=1))
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    args.out.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
