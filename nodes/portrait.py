@@ -9,7 +9,8 @@ from torch import Tensor
 
 from ..models.head import HeadModel
 from ..models.portrait.landmarker import FaceLandmarker
-from ..models.portrait.prepare import portrait_mask, portrait_preview, prepare_portrait
+from ..models.portrait.prepare import prepare_portrait
+from ..models.portrait.preview import portrait_mask, portrait_preview
 from . import host
 from .types import (
     BoundingBoxSocket,
@@ -74,12 +75,12 @@ class SynchroRaMaPortraitPrepare(io.ComfyNode):
                 io.Image.Output(
                     "preview",
                     display_name="preview",
-                    tooltip="The crop with landmarks and the fitted head.",
+                    tooltip="The crop with landmarks and the fitted face.",
                 ),
                 io.Mask.Output(
                     "mask",
                     display_name="mask",
-                    tooltip="White where the fitted head is in the crop.",
+                    tooltip="White where the fitted face is in the crop.",
                 ),
             ],
         )
@@ -107,5 +108,5 @@ class SynchroRaMaPortraitPrepare(io.ComfyNode):
             face_box=box,
             landmarks=points,
         )
-        preview, mask = portrait_preview(portrait, head), portrait_mask(portrait)
+        preview, mask = portrait_preview(portrait, head), portrait_mask(portrait, head)
         return io.NodeOutput(portrait, portrait.image[None], preview[None], mask[None])
