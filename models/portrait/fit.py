@@ -16,6 +16,9 @@ MESH_LANDMARKS = 468  # without the irises
 NOISE = 0.008  # of a landmark's x and y, in eye distances
 DEPTH_NOISE = 0.10  # of its z, which the landmarker guesses
 EXPRESSION_NOISE = 0.12  # of the landmarker's scores
+FACE_DEPTH = 0.25  # head units; what lies behind is skull, ears and neck, which no landmark sees
+SKULL_NOISE = 0.06  # head units that one sampled point of them may differ from the mean head's
+SKULL_STRIDE = 12
 STEPS = 5
 
 
@@ -50,11 +53,19 @@ def fit_head(landmarks: Tensor, expression: Tensor, model: HeadModel) -> FittedH
     mean = model.at_landmarks(model.shape())[:MESH_LANDMARKS].double()
     sigma = torch.tensor([NOISE, NOISE, DEPTH_NOISE], dtype=torch.float64) * eye
     score = expression.double()
+    skull = (model.part == 0) & (model.vertices[:, 2] < FACE_DEPTH)
+    back = model.identity[:, skull][:, ::SKULL_STRIDE].double().flatten(1) / SKULL_NOISE
+    stiff = torch.zeros(len(people) + len(units), len(people) + len(units), dtype=torch.float64)
+    stiff[: len(people), : len(people)] = back @ back.T
+    stiff += torch.eye(len(stiff), dtype=torch.float64)
     rest = mean + torch.tensordot(score, units, 1)
-    pose, weights = _solve(rest, torch.cat((people, EXPRESSION_NOISE * units)), seen, sigma)
+    modes = torch.cat((people, EXPRESSION_NOISE * units))
+    pose, weights = _solve(rest, modes, seen, sigma, stiff)
     own = (score + EXPRESSION_NOISE * weights[len(people) :]).clamp(0, 1)
     rest = mean + torch.tensordot(own, units, 1)
-    (rotation, scale, shift), identity = _solve(rest, people, seen, sigma, pose)
+    (rotation, scale, shift), identity = _solve(
+        rest, people, seen, sigma, stiff[: len(people), : len(people)], pose
+    )
     head = FittedHead(
         identity=identity.float(),
         expression=own.float(),
@@ -73,12 +84,20 @@ Pose = tuple[Tensor, Tensor, Tensor]  # rotation [3, 3], scale, shift [3]
 
 
 def _solve(
-    rest: Tensor, modes: Tensor, seen: Tensor, sigma: Tensor, pose: Pose | None = None
+    rest: Tensor,
+    modes: Tensor,
+    seen: Tensor,
+    sigma: Tensor,
+    stiff: Tensor,
+    pose: Pose | None = None,
 ) -> tuple[Pose, Tensor]:
-    """Pose and weights [M] of modes [M, K, 3] that carry rest [K, 3] onto seen [K, 3]."""
+    """Pose and weights [M] of modes [M, K, 3] that carry rest [K, 3] onto seen [K, 3].
+
+    The weights w have the prior exp(-w·stiff·w / 2), stiff [M, M].
+    """
     rotation, scale, shift = pose or _procrustes(rest, seen)
     weights = torch.zeros(len(modes), dtype=rest.dtype)
-    prior = torch.cat((torch.zeros(7, dtype=rest.dtype), torch.ones_like(weights)))
+    prior = torch.block_diag(1e-9 * torch.eye(7, dtype=rest.dtype), stiff)
     for _ in range(STEPS):
         turned = (rest + torch.tensordot(weights, modes, 1)) @ rotation.T  # [K, 3]
         residual = (seen - scale * turned - shift) / sigma
@@ -87,8 +106,9 @@ def _solve(
         columns += [torch.eye(3, dtype=rest.dtype)[axis].expand_as(turned) for axis in range(3)]
         moves = torch.cat((torch.stack(columns), scale * modes @ rotation.T)) / sigma
         flat = moves.flatten(1)  # [7+M, 3·K]
-        target = flat @ residual.flatten() - prior * torch.cat((prior[:7], weights))
-        step = torch.linalg.solve(flat @ flat.T + torch.diag(prior + 1e-9), target)
+        target = flat @ residual.flatten()
+        target[7:] -= stiff @ weights
+        step = torch.linalg.solve(flat @ flat.T + prior, target)
         rotation = torch.linalg.matrix_exp(_skew(step[:3])) @ rotation
         scale, shift, weights = scale + step[3], shift + step[4:7], weights + step[7:]
     return (rotation, scale, shift), weights
