@@ -170,8 +170,8 @@ class Emotion:
     fps: float
 
     def __post_init__(self) -> None:
-        frames = self.scores.shape[0]
         _check(self, "scores", (None, len(EMOTIONS)))
+        frames = self.scores.shape[0]
         _check(self, "valence_arousal", (frames, 2))
         _check(self, "confidence", (frames,))
         _check(self, "embedding", (frames, 256))
@@ -203,8 +203,8 @@ class Motion:
     fps: float
 
     def __post_init__(self) -> None:
-        frames = self.coefficients.shape[0]
         _check(self, "coefficients", (None, len(ARKIT_NAMES)))
+        frames = self.coefficients.shape[0]
         _check(self, "head_rotation", (frames, 3))
         _check(self, "head_translation", (frames, 3))
         _check_fps(self, self.fps)
