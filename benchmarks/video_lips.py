@@ -204,16 +204,17 @@ def main() -> None:
         sets[args.list.stem] = [
             Job(audio=Path(a), labels=Path(b), portrait=Path(c)) for a, b, c in lines
         ]
+    args.out.parent.mkdir(parents=True, exist_ok=True)
     document: dict[str, object] = {"fps": args.fps, "size": args.size}
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(args.processes, mp_context=context) as pool:
         for name, jobs in sets.items():
             results = list(pool.map(partial(run, fps=args.fps, size=args.size), jobs))
             document[name] = figures = summary(results, args.fps)
+            text = json.dumps(document, indent=1, allow_nan=False)
+            args.out.write_text(text + "\n", encoding="utf-8")
             shown = {k: v for k, v in figures.items() if k != "each"}
             print(name, json.dumps(shown, indent=1))
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
