@@ -104,7 +104,9 @@ def interpolate(index: Tensor, xy: Tensor, faces: Tensor, values: Tensor) -> Ten
     """
     batch, height, width = index.shape
     edges = _edges(xy[:, faces])  # [B, F, 3, 3]
-    corner_values = values[faces].expand(batch, -1, -1, -1) if values.ndim == 2 else values[:, faces]
+    corner_values = (
+        values[faces].expand(batch, -1, -1, -1) if values.ndim == 2 else values[:, faces]
+    )
     # each value is itself affine in x and y over a triangle: [B, F, 3 (x, y, 1), D]
     affine = torch.einsum("bfkc,bfkd->bfcd", edges, corner_values)
     flat = index.clamp(min=0).view(batch, -1)
@@ -113,5 +115,7 @@ def interpolate(index: Tensor, xy: Tensor, faces: Tensor, values: Tensor) -> Ten
     at = at.view(batch, height, width, 3, -1)
     x = torch.arange(width, device=xy.device, dtype=xy.dtype) + 0.5
     y = torch.arange(height, device=xy.device, dtype=xy.dtype)[:, None] + 0.5
-    out = at[..., 0, :] * x[None, None, :, None] + at[..., 1, :] * y[None, :, :, None] + at[..., 2, :]
+    out = (
+        at[..., 0, :] * x[None, None, :, None] + at[..., 1, :] * y[None, :, :, None] + at[..., 2, :]
+    )
     return torch.where((index >= 0)[..., None], out, 0.0)

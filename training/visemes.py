@@ -2,8 +2,9 @@
 
 Each phone pulls each articulator towards a target, with a strength that is full over the phone's
 middle and falls off exponentially around it; what is seen is the weighted mean of all that pull
-(after Cohen and Massaro, "Modeling coarticulation in synthetic visual speech", 1993). Closed lips
-are no target among others but a track of their own, so that p, b and m close in any company.
+(after Cohen and Massaro, "Modeling coarticulation in synthetic visual speech", 1993). Sounds that
+cannot be made otherwise get their way in any company: teeth on the lip for f and v, and closed lips
+for p, b and m, which are a track of their own.
 
 Shapes: L frames, 100 a second, frame i at (i + 0.5) / 100 s; N phones; 9 shapes in models' SHAPES.
 """
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..models.motion.lips import SHAPES
-from .phones import CLOSED_LIPS, VOWELS, Phone
+from .phones import CLOSED_LIPS, TEETH_ON_LIP, VOWELS, Phone
 
 Array = NDArray[np.float32]
 RATE = 100  # frames a second
@@ -25,7 +26,7 @@ PAUSE_S = 0.25  # a silence at least this long lets the mouth go back to rest
 # Articulators: which shapes share a dominance, and how fast it falls (s before, s after).
 _JAW, _ROUND, _LIPS = 0, 1, 2
 _GROUP = np.array([_JAW, _ROUND, _ROUND, _ROUND, _ROUND, _LIPS, _LIPS, _LIPS, _LIPS])
-_FALL_S = ((0.045, 0.05), (0.075, 0.055), (0.035, 0.035))
+_FALL_S = ((0.03, 0.03), (0.07, 0.05), (0.025, 0.025))
 
 # jawOpen funnel pucker stretch smile upperUp lowerDown rollLower shrugUpper | pull: jaw round lips
 _TABLE = """
@@ -34,10 +35,10 @@ A    .50 .06 .00 .00 .00 .12 .26 .00 .00   1.0  .7  .6
 {    .42 .00 .00 .20 .06 .16 .26 .00 .00   1.0  .7  .6
 V    .34 .00 .00 .04 .02 .08 .18 .00 .00    .8  .5  .5
 E    .30 .00 .00 .16 .06 .12 .20 .00 .00   1.0  .7  .6
-e    .20 .00 .00 .22 .08 .10 .18 .00 .00   1.0  .8  .6
-I    .17 .00 .00 .16 .05 .08 .14 .00 .00    .8  .6  .5
-i    .11 .00 .00 .26 .10 .10 .16 .00 .00   1.0  .9  .6
-@    .17 .00 .00 .04 .02 .05 .10 .00 .00    .5  .3  .4
+e    .24 .00 .00 .22 .08 .10 .18 .00 .00   1.0  .8  .6
+I    .18 .00 .00 .16 .05 .08 .14 .00 .00    .8  .6  .5
+i    .13 .00 .00 .26 .10 .10 .16 .00 .00   1.0  .9  .6
+@    .20 .00 .00 .04 .02 .05 .10 .00 .00    .5  .3  .4
 3    .20 .16 .10 .00 .00 .06 .12 .00 .00    .8  .6  .5
 O    .34 .34 .16 .00 .00 .06 .14 .00 .00   1.0  .9  .6
 o    .22 .32 .42 .00 .00 .02 .06 .00 .00   1.0 1.0  .6
@@ -51,7 +52,7 @@ w    .07 .20 .68 .00 .00 .00 .00 .00 .00   1.0 1.4  .9
 r    .12 .22 .22 .00 .00 .04 .10 .00 .00    .6  .7  .5
 R    .18 .00 .00 .04 .00 .04 .10 .00 .00    .3  .1  .2
 x    .18 .00 .00 .04 .00 .04 .10 .00 .00    .3  .1  .2
-l    .17 .00 .00 .06 .02 .05 .14 .00 .00    .5  .2  .4
+l    .19 .00 .00 .06 .02 .05 .14 .00 .00    .5  .2  .4
 n    .12 .00 .00 .08 .03 .05 .12 .00 .00    .6  .2  .5
 t    .10 .00 .00 .10 .03 .05 .14 .00 .00    .8  .2  .6
 d    .11 .00 .00 .08 .03 .05 .14 .00 .00    .8  .2  .6
@@ -123,6 +124,10 @@ def mouth_track(phones: list[Phone], frames: int, level: Array | None = None) ->
         strength = pulls[:, group : group + 1] * np.exp(-before / early - after / late) + 1e-6
         columns = group == _GROUP
         shapes[:, columns] = (strength.T @ targets[:, columns]) / strength.sum(0)[:, None]
+    for phone in phones:
+        if phone.name in TEETH_ON_LIP:
+            hold = _hold(times, phone.start, phone.end)[:, None]
+            shapes = shapes * (1.0 - hold) + table[phone.name][0] * hold
     activity = _activity(phones, times)
     shapes = _smooth(shapes, 1.2) * activity[:, None]
     return MouthTrack(shapes, _closure(phones, times), activity)
@@ -167,22 +172,25 @@ def _effort(phones: list[Phone], level: Array | None) -> Array:
 
 
 def _closure(phones: list[Phone], times: Array) -> Array:
-    """Lips closed over each p, b, m: at least 50 ms, early rather than late, with soft edges."""
+    """Lips closed over each p, b, m."""
     out = np.zeros(len(times), dtype=np.float32)
     for i, phone in enumerate(phones):
         if phone.name not in CLOSED_LIPS and phone.name != "B":
             continue
         start, end = phone.start, phone.end
-        missing = max(0.0, 0.05 - (end - start))
-        start, end = start - 0.7 * missing, end + 0.3 * missing
         if i > 0 and phones[i - 1].name == "sil":
             start -= 0.1  # lips that were at rest stay closed
         if i + 1 < len(phones) and phones[i + 1].name == "sil":
             end += 0.1
-        rise = _ease((times - (start - 0.05)) / 0.05)
-        fall = _ease((end + 0.035 - times) / 0.035)
-        out = np.maximum(out, np.minimum(rise, fall) * (0.6 if phone.name == "B" else 1.0))
+        out = np.maximum(out, _hold(times, start, end) * (0.6 if phone.name == "B" else 1.0))
     return out
+
+
+def _hold(times: Array, start: float, end: float) -> Array:
+    """1 for at least 40 ms around a sound that must be seen, early rather than late; soft edges."""
+    missing = max(0.0, 0.04 - (end - start))
+    start, end = start - 0.7 * missing, end + 0.3 * missing
+    return np.minimum(_ease((times - (start - 0.05)) / 0.05), _ease((end + 0.03 - times) / 0.03))
 
 
 def _activity(phones: list[Phone], times: Array) -> Array:

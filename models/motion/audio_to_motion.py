@@ -26,9 +26,9 @@ RATE = 100  # frames a second of mel features and of what the network says
 class AudioToMotionConfig:
     """Sizes of the network."""
 
-    width: int = 96  # channels of the trunk
+    width: int = 112  # channels of the trunk
     kernel: int = 3  # taps of each convolution, odd
-    dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 1, 2, 4, 8)  # one residual block each
+    dilations: tuple[int, ...] = (1, 2, 4, 8, 1, 2, 4)  # one residual block each
 
     def __post_init__(self) -> None:
         if self.kernel % 2 == 0 or self.width < 1 or not self.dilations:
@@ -39,8 +39,8 @@ class AudioToMotionConfig:
 
     @property
     def reach(self) -> int:
-        """How many frames before and after a frame the network hears."""
-        return (self.kernel // 2) * (2 + sum(self.dilations))
+        """How many frames before and after a frame the network hears at most; even."""
+        return 2 * (self.kernel // 2) * (1 + sum(self.dilations)) + 2
 
 
 TINY = AudioToMotionConfig(width=8, dilations=(1, 2))
@@ -68,21 +68,21 @@ class Block(nn.Module):
 class AudioToMotion(nn.Module):
     """A temporal convolution over mel features that hears half a second to each side.
 
-    It says three things for each frame: the shape of the mouth, whether the lips are closed, and
-    whether somebody speaks. Keeping the last two apart keeps closures whole: an average of "closed"
-    and "open" would be half open.
+    It looks at the sound every 20 ms and says three things for each 10 ms: the shape of the mouth,
+    whether the lips are closed, and whether somebody speaks. Keeping the last two apart keeps
+    closures whole: an average of closed and open would be half open.
     """
 
     def __init__(self, config: AudioToMotionConfig = BUILTIN) -> None:
         super().__init__()
         self.config = config
-        self.stem = nn.Conv1d(speech.MELS, config.width, config.kernel, padding=config.kernel // 2)
+        self.stem = nn.Conv1d(speech.MELS, config.width, 4, stride=2, padding=1)
         self.blocks = nn.ModuleList(
             Block(config.width, config.kernel, dilation) for dilation in config.dilations
         )
         self.norm = nn.LayerNorm(config.width)
         self.head = nn.Conv1d(
-            config.width, len(lip.SHAPES) + 2, config.kernel, padding=config.kernel // 2
+            config.width, 2 * (len(lip.SHAPES) + 2), config.kernel, padding=config.kernel // 2
         )
 
     @classmethod
@@ -102,18 +102,31 @@ class AudioToMotion(nn.Module):
         """The config as plain values for the checkpoint's header."""
         return asdict(self.config)
 
+    def features(self, mel: Tensor) -> Tensor:
+        """What the trunk hears, [B, W, ceil(L / 2)].
+
+        Args:
+            mel: [B, L, 80] from `speech.log_mel`.
+        """
+        odd = mel.shape[1] % 2
+        heard = nn.functional.pad(mel + 2.0, (0, 0, 0, odd))  # silence is 0, as is padding
+        x: Tensor = self.stem(heard.transpose(1, 2))
+        for block in self.blocks:
+            x = block(x)
+        return self.norm(x.transpose(1, 2)).transpose(1, 2)
+
     def logits(self, mel: Tensor) -> Tensor:
         """Raw outputs [B, L, 11]: the SHAPES, then closure and activity as logits.
 
         Args:
             mel: [B, L, 80] from `speech.log_mel`.
         """
-        x = self.stem(mel.transpose(1, 2))  # [B, W, L]
-        for block in self.blocks:
-            x = block(x)
-        x = self.norm(x.transpose(1, 2)).transpose(1, 2)
-        out: Tensor = self.head(x).transpose(1, 2)  # [B, L, 11]
-        return out
+        return self.read_out(self.features(mel))[:, : mel.shape[1]]
+
+    def read_out(self, features: Tensor) -> Tensor:
+        """Raw outputs [B, 2 N, 11] of `features` [B, W, N]."""
+        pairs = self.head(features).transpose(1, 2)  # [B, N, 2 * 11]
+        return pairs.reshape(pairs.shape[0], -1, len(lip.SHAPES) + 2)
 
     def articulate(self, mel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What the mouth does: shapes [B, L, 9], closure [B, L], activity [B, L], each 0..1."""
@@ -151,7 +164,7 @@ def articulate_in_windows(
     Args:
         model: On any device.
         mel: [L, 80] of one clip.
-        window: Frames at a time.
+        window: Frames at a time, even.
         on_step: Called with (windows done, windows in all) after each; may raise to cancel.
 
     Returns:
@@ -255,8 +268,9 @@ def motion_from_audio(
 
     amount = min(lips, 1.0)
     spoken = to_video_clock(activity, times)
-    # a closure is seen if it falls anywhere within the frame's own time
-    closed = to_video_clock(closure, times, reach_s=min(0.5 / fps, 0.025))
+    # closures last 40 ms and more: frames further apart look around so as to miss none
+    reach_s = min(max(0.5 / fps - 0.02, 0.0), 0.025)
+    closed = to_video_clock(closure, times, reach_s=reach_s)
     coefficients = lip.compose(
         own,
         (to_video_clock(shapes, times) * lips).clamp(0.0, 1.0),

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..landmarks import EYES, EyePoints
 from ..types import ARKIT_INDEX
 from .fill import extend_columns
-from .photo_mesh import PhotoMesh
+from .photo_mesh import PhotoMesh, through
 from .polygon import signed_distance, smooth_loop, window
 
 GAZE = (0.17, 0.10)  # travel of the iris in eye widths, across and up, at coefficient 1
@@ -47,7 +47,7 @@ class Eyes:
             gap, moved = self._lids(eye, points)
             alpha = (signed_distance(loop, left, top, width, height) + 0.5).clamp(0, 1)
             alpha = alpha * (gap / 2).clamp(0, 1)[:, None, None]
-            photo = _grid(left, top, width, height, pose)  # [B, h, w, 2]
+            photo = through(pose, left, top, width, height)  # [B, h, w, 2]
             photo = photo - self._gaze(eye, change)[:, None, None]
             extent = torch.tensor([texture.shape[3], texture.shape[2]], device=photo.device)
             at = (photo - corner) / extent * 2 - 1
@@ -65,7 +65,7 @@ class Eyes:
         """Mean gap between the lids [B] px, and how far it is from the photo's, [B] 0..1."""
         upper, lower = list(eye.upper[1:-1]), list(eye.lower)
         rest = ((self.mesh.rest[lower] - self.mesh.rest[upper]) @ self.mesh.down).mean()
-        gap = (points[:, lower, :2] - points[:, upper, :2]).norm(dim=2).mean(1)
+        gap = ((points[:, lower] - points[:, upper]) @ self.mesh.down).clamp(min=0).mean(1)
         return gap, ((gap - rest).abs() / (0.2 * rest.abs()).clamp(min=1)).clamp(0, 1)
 
     def _gaze(self, eye: EyePoints, change: Tensor) -> Tensor:
@@ -95,11 +95,3 @@ class Eyes:
         filled = extend_columns(patch, (inside > min(LASHES, 0.5 * deepest)).float())
         corner = torch.tensor([left, top], dtype=image.dtype, device=image.device)
         return torch.cat((patch, filled), 1), corner
-
-
-def _grid(left: int, top: int, width: int, height: int, pose: Tensor) -> Tensor:
-    """Photo px [B, h, w, 2] of a window's pixel centres under affines [B, 2, 3]."""
-    x = left + torch.arange(width, device=pose.device, dtype=pose.dtype) + 0.5
-    y = top + torch.arange(height, device=pose.device, dtype=pose.dtype) + 0.5
-    grid = torch.stack((x.expand(height, -1), y[:, None].expand(-1, width)), -1)
-    return torch.einsum("bij,hwj->bhwi", pose[:, :, :2], grid) + pose[:, None, None, :, 2]

@@ -17,7 +17,7 @@ from ..raster import interpolate, rasterise
 from ..types import Motion, Portrait
 from .eyes import Eyes
 from .mouth import Mouth
-from .photo_mesh import PhotoMesh
+from .photo_mesh import PhotoMesh, similarity
 from .windows import FineWindows
 
 CHUNK = 8  # frames drawn at once
@@ -75,8 +75,8 @@ class MotionFrames:
         points = self.mesh(coefficients, rotation, translation)
         frames = self._warp(points)
         self.windows.paint(frames, points, coefficients)
-        eye_points = [k for eye in EYES for k in (eye.upper[0], eye.upper[-1])]
-        pose = self._pose(points, eye_points)
+        corners = [k for eye in EYES for k in (eye.upper[0], eye.upper[-1])]
+        pose = similarity(points[:, corners, :2], self.mesh.rest[corners, :2])
         self.eyes.paint(frames, points, coefficients, pose)
         self.mouth.paint(frames, points, coefficients, rotation, translation)
         return frames.clamp(0, 1)
@@ -87,7 +87,7 @@ class MotionFrames:
         half = (size + 1) // 2
         mesh = self.mesh
         xy = points[..., :2] / 2
-        depth = points[..., 2]
+        depth = points[..., 2] + mesh.order
         index = rasterise(xy, depth, mesh.faces, half, half, mesh.hole)
         place = interpolate(index, xy, mesh.faces, mesh.rest[:, :2].expand(len(points), -1, -1))
         steps = 2 * torch.arange(half, device=points.device, dtype=points.dtype) + 1
@@ -101,20 +101,3 @@ class MotionFrames:
         photo = self.image.permute(2, 0, 1)[None].expand(len(points), -1, -1, -1)
         out = F.grid_sample(photo, at, padding_mode="border", align_corners=False)
         return out.permute(0, 2, 3, 1)
-
-    def _pose(self, points: Tensor, at: list[int]) -> Tensor:
-        """Affines [B, 2, 3] from frame px to photo px that carry some vertices best.
-
-        A similarity: how a rigid part of the head has turned, grown and shifted on the picture.
-        """
-        moved, rest = points[:, at, :2], self.mesh.rest[at, :2]
-        centre, home = moved.mean(1), rest.mean(0)
-        a, b = moved - centre[:, None], rest - home
-        norm = a.square().sum((1, 2)).clamp(min=1e-6)
-        real = (a * b).sum((1, 2)) / norm
-        imaginary = (a[..., 0] * b[:, 1] - a[..., 1] * b[:, 0]).sum(1) / norm
-        turn = torch.stack(
-            (torch.stack((real, -imaginary), -1), torch.stack((imaginary, real), -1)), 1
-        )  # [B, 2, 2]
-        shift = home - torch.einsum("bij,bj->bi", turn, centre)
-        return torch.cat((turn, shift[..., None]), 2)

@@ -10,10 +10,10 @@ import math
 import torch
 from torch import Tensor
 
-DRIFT_RAD = (0.022, 0.045, 0.020)  # standard deviation of pitch, yaw, roll while speaking
+DRIFT_RAD = (0.020, 0.036, 0.018)  # standard deviation of pitch, yaw, roll while speaking
 NOD_RAD = 0.045  # how deep an emphasis nods at most
 IDLE = 0.35  # share of the drift that is left when nobody speaks
-SETTLE_S = 0.5  # the head starts from and returns to the photo's own pose within this time
+SETTLE_S = 0.8  # the head starts from and returns to the photo's own pose within this time
 
 BLINK_S = (2.0, 6.0)  # shortest and longest time between two blinks
 CLOSING_S, CLOSED_S, OPENING_S = 0.09, 0.03, 0.17
@@ -62,7 +62,8 @@ def head_track(loud: Tensor, talking: Tensor, fps: float, seed: int) -> tuple[Te
     frames = loud.shape[0]
     chance = torch.Generator().manual_seed(seed)
     drift = _wander(frames, fps, 1.1, 3, chance) + _wander(frames, fps, 3.5, 3, chance)
-    rotation = drift * torch.tensor(DRIFT_RAD) / math.sqrt(2.0)
+    drift = 2.0 * torch.tanh(drift / math.sqrt(8.0))  # within two standard deviations
+    rotation = drift * torch.tensor(DRIFT_RAD)
     rotation = rotation * (IDLE + (1.0 - IDLE) * talking)[:, None]
     for frame, size in emphases(loud, fps):
         depth, side = torch.rand(2, generator=chance).tolist()
@@ -92,6 +93,8 @@ def blink_track(activity: Tensor, fps: float, seed: int) -> Tensor:
         near = pauses[(pauses - moment).abs() < 0.6]
         if near.numel():
             moment = float(near[(near - moment).abs().argmin()]) + 0.1
+        if moment > length - OPENING_S - CLOSED_S:
+            break
         centre = (math.floor(moment * fps) + 0.5) / fps  # the middle of a frame
         low = max(0, math.floor((centre - CLOSING_S - CLOSED_S) * fps))
         high = min(frames, math.ceil((centre + OPENING_S + CLOSED_S) * fps))

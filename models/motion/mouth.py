@@ -16,7 +16,7 @@ from ..head import HeadModel, project
 from ..landmarks import EYES, INNER_LIPS, LOWER_LIP, UPPER_LIP
 from ..raster import interpolate, rasterise
 from ..types import Portrait
-from .photo_mesh import PhotoMesh
+from .photo_mesh import PhotoMesh, similarity, through
 from .fill import continue_outward
 from .polygon import signed_distance, smooth_loop, window
 
@@ -42,15 +42,15 @@ SAMPLES = 2  # per pixel and axis
 class Mouth:
     """Draws the mouth of one portrait between its moved lips."""
 
-    def __init__(
-        self, portrait: Portrait, head: HeadModel, mesh: PhotoMesh, image: Tensor
-    ) -> None:
+    def __init__(self, portrait: Portrait, head: HeadModel, mesh: PhotoMesh, image: Tensor) -> None:
         """Args: portrait, head, mesh: who; image: [H, W, 3] the crop on the drawing device."""
         device = image.device
         self.mesh = mesh
         self.size = image.shape[0]
         fitted = portrait.head
-        chosen = torch.cat([(head.part == head.parts.index(name)).nonzero()[:, 0] for name in PARTS])
+        chosen = torch.cat(
+            [(head.part == head.parts.index(name)).nonzero()[:, 0] for name in PARTS]
+        )
         number = torch.full((len(head.part),), -1).scatter(0, chosen, torch.arange(len(chosen)))
         shape = head.shape(fitted.identity)
         turn = fitted.rotation * fitted.scale * torch.tensor([[1.0], [-1.0], [1.0]])
@@ -81,7 +81,11 @@ class Mouth:
         self.photo = self._photo_mouth(image)
 
     def paint(
-        self, frames: Tensor, points: Tensor, coefficients: Tensor, rotation: Tensor,
+        self,
+        frames: Tensor,
+        points: Tensor,
+        coefficients: Tensor,
+        rotation: Tensor,
         translation: Tensor,
     ) -> None:
         """Draw the mouth's inside into frames [B, H, W, 3], in place.
@@ -105,9 +109,10 @@ class Mouth:
         colour = self._interior(teeth, left, top, width, height)
         reach = 0.05 * self.mesh.mouth_width
         shade = 0.6 + 0.4 * (inside / reach).clamp(0, 1).sqrt()  # lips keep light out
-        shade = shade * (0.5 + 0.5 * (gap / (0.16 * self.mesh.mouth_width)).clamp(0, 1).sqrt())[
-            :, None, None
-        ]
+        shade = (
+            shade
+            * (0.5 + 0.5 * (gap / (0.16 * self.mesh.mouth_width)).clamp(0, 1).sqrt())[:, None, None]
+        )
         colour = colour * shade[..., None]
         if self.photo is not None:
             colour = self._own_teeth(self.photo, colour, teeth, left, top)
@@ -146,7 +151,7 @@ class Mouth:
         line = torch.ones_like(along)
         for number, edges in ((1, LOWER_TEETH), (2, UPPER_TEETH)):
             for edge in edges:
-                dark = 1 - 0.3 * torch.exp(-(((along - edge) / CREVICE) ** 2))
+                dark = 1 - 0.2 * torch.exp(-(((along - edge) / CREVICE) ** 2))
                 line = torch.where(kind == number, line * dark, line)
         deep = ((seen[..., 5] - self.lips_depth) / self.unit + 0.07).clamp(max=0)
         falloff = torch.exp(deep / 0.16) * torch.exp(-((along / 0.22) ** 2))
@@ -178,15 +183,8 @@ class Mouth:
     ) -> Tensor:
         """The window's colours with the photo's own teeth, which ride with the skull."""
         height, width = colour.shape[1:3]
-        home = self.closed[self.incisors, :2]
-        moved = teeth[:, self.incisors, :2]
-        scale = (home - home.mean(0)).norm() / (moved - moved.mean(1, keepdim=True)).norm(
-            dim=(1, 2)
-        ).clamp(min=1e-6)
-        x = left + torch.arange(width, device=teeth.device) + 0.5
-        y = top + torch.arange(height, device=teeth.device) + 0.5
-        grid = torch.stack((x.expand(height, -1), y[:, None].expand(-1, width)), -1)
-        at = (grid - moved.mean(1)[:, None, None]) * scale[:, None, None, None] + home.mean(0)
+        pose = similarity(teeth[:, self.incisors, :2], self.closed[self.incisors, :2])
+        at = through(pose, left, top, width, height)
         seen = F.grid_sample(
             photo.expand(len(teeth), -1, -1, -1),
             at / self.size * 2 - 1,
@@ -235,7 +233,7 @@ def _light(image: Tensor, landmarks: Tensor) -> Tensor:
 
     skin = at(landmarks[list(SKIN)]).median(0).values.clamp(min=0.02)
     tint = skin / skin.mean() / torch.tensor([1.22, 0.96, 0.82], device=image.device)
-    tint = tint / tint.mean()
+    tint = (tint / tint.mean()).lerp(torch.ones_like(tint), 0.35)  # part of it is the skin's own
     whites = []
     for eye in EYES:
         corners = landmarks[[eye.upper[0], eye.upper[-1]], :2]

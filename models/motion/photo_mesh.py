@@ -28,10 +28,13 @@ RINGS = (
     (2.15, 0.08, 0.00),
     (2.60, 0.00, 0.00),
 )
+BLUR = 0.018  # face widths
 BORDER = 0.12  # of the crop's side, where the turn fades
 SLOPE = 1.6  # the steepest the surface may be, depth px per picture px
 UPPER_LID_SHARE = 0.85  # of the way to a closed eye
-WIDE = 0.6  # share of the head's eyeWide that is followed
+LID_OVERLAP = 0.15  # of the open eye, by which a closed upper lid covers the lower one's rim
+LID_DEPTH = 0.2  # eye widths by which it lies in front of it
+WIDE = 0.45  # share of the head's eyeWide that is followed
 SHUT = 0.07  # lid gap in eye widths under which a photo's eye is taken as closed
 LIP_ROWS = (1.0, 0.85, 0.55, 0.2)  # how much each row of a lip follows a correction of its edge
 OPEN_MOUTH = 0.05  # inner lip gap in mouth widths from which a photo's mouth counts as open
@@ -43,7 +46,8 @@ class PhotoMesh(nn.Module):
 
     rest: Tensor  # [N, 3]
     faces: Tensor  # [M, 3]
-    hole: Tensor  # [M] 1 inside the mouth and the eyes
+    hole: Tensor  # [M] 1 inside the mouth and the eyes, and where the photo shows the back
+    order: Tensor  # [N] what to add to a vertex's depth to tell what hides what
     moves: Tensor  # [C, N, 3] px at coefficient 1
     turn: Tensor  # [N] share of the head's turn
     own: Tensor  # [C] the photo's own expression
@@ -73,6 +77,7 @@ class PhotoMesh(nn.Module):
         self.register_buffer("parents", parents)
         self.register_buffer("share", share)
 
+        moves = _even(moves, flat, parents, BLUR * self.face_width)
         for eye in EYES:  # more shows an eyeball that no photo has
             moves[ARKIT_INDEX[f"eyeWide{eye.side}"]] *= WIDE
         for rows in (*UPPER_LIP, *LOWER_LIP):
@@ -82,10 +87,13 @@ class PhotoMesh(nn.Module):
         flat = torch.cat((flat, rings))
         rest = torch.cat((flat, _gentle_depth(flat, surface)[:, None]), 1)
         down = F.normalize(rotation[:, 1] * torch.tensor([-1.0, -1.0, 0.0]), dim=0)
-        hole = torch.cat((head.surface_hole, torch.zeros(len(ring_faces))))
+        faces = torch.cat((head.surface_faces, ring_faces))
+        hole = torch.maximum(head.surface_hole, _turned_away(flat, head.surface_faces))
         self.register_buffer("rest", rest)
-        self.register_buffer("faces", torch.cat((head.surface_faces, ring_faces)))
-        self.register_buffer("hole", hole)
+        self.register_buffer("faces", faces)
+        self.register_buffer("hole", torch.cat((hole, torch.zeros(len(ring_faces)))))
+        true = torch.cat((surface[:, 2], rest[len(surface) :, 2]))
+        self.register_buffer("order", true - rest[:, 2])
         self.register_buffer("turn", torch.cat((torch.ones(len(surface)), ring_turn)))
         self.register_buffer("own", fitted.expression)
         self.register_buffer("down", down)
@@ -97,7 +105,7 @@ class PhotoMesh(nn.Module):
         self._measure_lips()
 
     def _close_lid(self, eye: EyePoints) -> None:
-        """Let eyeBlink = 1 bring the lids of this very photo together, and no less."""
+        """Let eyeBlink = 1 close the eyes of this very photo, exactly."""
         upper, lower = list(eye.upper[1:-1]), list(eye.lower)
         gap = self.rest[lower] - self.rest[upper]  # [J, 3]
         gap[:, 2] = 0.0
@@ -105,13 +113,12 @@ class PhotoMesh(nn.Module):
         blink = ARKIT_INDEX[f"eyeBlink{eye.side}"]
         is_shut = float((gap @ self.down).mean() / width) < SHUT
         room = 0.0 if is_shut else 1.0 / max(1.0 - float(self.own[blink]), 0.2)
-        depth = self.moves[blink][..., 2:].clone()
-        self.moves[blink, upper] = UPPER_LID_SHARE * gap * room
+        self.moves[blink, upper] = (UPPER_LID_SHARE + LID_OVERLAP) * gap * room
         self.moves[blink, lower] = (UPPER_LID_SHARE - 1.0) * gap * room
+        self.moves[blink, upper, 2] = LID_DEPTH * width * room
         self.moves[blink, [eye.upper[0], eye.upper[-1]]] = 0.0
         if is_shut:
             self.moves[blink] = 0.0
-        self.moves[blink][..., 2:] = depth
 
     def _measure_lips(self) -> None:
         upper, lower = list(UPPER_LIP[0]), list(LOWER_LIP[0])
@@ -162,11 +169,12 @@ class PhotoMesh(nn.Module):
         return on_landmarks
 
     def _keep_lids_apart(self, points: Tensor) -> Tensor:
-        """An upper lid never sinks below its lower lid."""
+        """An upper lid never sinks below its lower lid by more than the overlap of closed ones."""
         for eye in EYES:
             upper, lower = list(eye.upper[1:-1]), list(eye.lower)
-            over = ((points[:, lower] - points[:, upper]) @ self.down).clamp(max=0)  # [B, J] ≤ 0
-            over = over[..., None] * self.down
+            rest = ((self.rest[lower] - self.rest[upper]) @ self.down).clamp(min=0)  # [J]
+            over = (points[:, lower] - points[:, upper]) @ self.down + LID_OVERLAP * rest
+            over = over.clamp(max=0)[..., None] * self.down  # [B, J, 3]
             points[:, upper] = points[:, upper] + UPPER_LID_SHARE * over
             points[:, lower] = points[:, lower] - (1 - UPPER_LID_SHARE) * over
         return points
@@ -183,6 +191,31 @@ class PhotoMesh(nn.Module):
         if points.shape[1] == len(self.turn):
             out = points[..., :2] + self.turn[:, None] * (out - points[..., :2])
         return torch.cat((out, turned[..., 2:]), -1)
+
+
+def similarity(moved: Tensor, home: Tensor) -> Tensor:
+    """Affines [B, 2, 3] that carry points moved [B, P, 2] px back to home [P, 2] px best.
+
+    A turn, a growth and a shift on the picture, as a rigid part of the head makes them.
+    """
+    centre, middle = moved.mean(1), home.mean(0)
+    a, b = moved - centre[:, None], home - middle
+    norm = a.square().sum((1, 2)).clamp(min=1e-6)
+    real = (a * b).sum((1, 2)) / norm
+    imaginary = (a[..., 0] * b[:, 1] - a[..., 1] * b[:, 0]).sum(1) / norm
+    turn = torch.stack(
+        (torch.stack((real, -imaginary), -1), torch.stack((imaginary, real), -1)), 1
+    )  # [B, 2, 2]
+    shift = middle - torch.einsum("bij,bj->bi", turn, centre)
+    return torch.cat((turn, shift[..., None]), 2)
+
+
+def through(affines: Tensor, left: int, top: int, width: int, height: int) -> Tensor:
+    """A window's pixel centres under affines [B, 2, 3]: [B, h, w, 2] px."""
+    x = left + torch.arange(width, device=affines.device, dtype=affines.dtype) + 0.5
+    y = top + torch.arange(height, device=affines.device, dtype=affines.dtype) + 0.5
+    grid = torch.stack((x.expand(height, -1), y[:, None].expand(-1, width)), -1)
+    return torch.einsum("bij,hwj->bhwi", affines[:, :, :2], grid) + affines[:, None, None, :, 2]
 
 
 def _outline(parents: Tensor) -> list[int]:
@@ -237,6 +270,14 @@ def _rings(
     return torch.cat(points), torch.cat(ring_moves, 1), torch.cat(turn), torch.cat(triangles)
 
 
+def _turned_away(flat: Tensor, faces: Tensor) -> Tensor:
+    """1 for triangles [M] that the photo, half in profile, shows from behind."""
+    a, b, c = flat[faces].unbind(1)
+    u, v = b - a, c - a
+    area = u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]
+    return (area * area.median().sign() <= 0).float()
+
+
 def _gentle_depth(flat: Tensor, surface: Tensor) -> Tensor:
     """Depth [N] at points [N, 2]: the surface's [S, 3], nowhere steeper than SLOPE.
 
@@ -245,6 +286,24 @@ def _gentle_depth(flat: Tensor, surface: Tensor) -> Tensor:
     """
     reach = surface[:, 2] - SLOPE * torch.cdist(flat, surface[:, :2])
     return reach.amax(1).clamp(min=0)
+
+
+def _even(moves: Tensor, flat: Tensor, parents: Tensor, radius: float) -> Tensor:
+    """Moves [C, S, 3] averaged with those of near vertices [S, 2], a Gaussian of a radius in px.
+
+    Where a photo shows the face edge-on, vertices lie on top of one another and would tear what is
+    between them. Upper and lower lips and lids are kept apart.
+    """
+    side = torch.zeros(len(flat))
+    for row in (*UPPER_LIP, *(eye.upper[1:-1] for eye in EYES)):
+        side[list(row)] = -1.0
+    for row in (*LOWER_LIP, *(eye.lower for eye in EYES)):
+        side[list(row)] = 1.0
+    side = side[parents].sum(1).sign()
+    weight = torch.exp(-torch.cdist(flat, flat).square() / (2 * radius**2))
+    weight = weight * (side[:, None] * side >= 0)
+    weight = weight / weight.sum(1, keepdim=True)
+    return torch.einsum("nm,cmd->cnd", weight, moves)
 
 
 def _smooth_along(moves: Tensor, row: tuple[int, ...]) -> None:

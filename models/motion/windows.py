@@ -56,7 +56,7 @@ class FineWindows:
             left, top, width, height = window(points[:, faces.unique(), :2], 1, self.size)
             corner = torch.tensor([left, top], device=points.device)
             xy = points[..., :2] - corner
-            index = rasterise(xy, points[..., 2], faces, height, width)
+            index = rasterise(xy, points[..., 2] + self.mesh.order, faces, height, width)
             values = torch.cat((self.mesh.rest[:, :2], self.strip), 1)
             seen = interpolate(index, xy, faces, values)
             drawn = F.grid_sample(
