@@ -75,12 +75,12 @@ class SynchroRaMaPortraitPrepare(io.ComfyNode):
                 io.Image.Output(
                     "preview",
                     display_name="preview",
-                    tooltip="The crop with landmarks and the fitted face.",
+                    tooltip="The crop with landmarks and the fitted head.",
                 ),
                 io.Mask.Output(
                     "mask",
                     display_name="mask",
-                    tooltip="White where the fitted face is in the crop.",
+                    tooltip="White where the fitted head is in the crop.",
                 ),
             ],
         )

@@ -22,17 +22,18 @@ def portrait(head):
     return prepare_portrait(read_image(SAMPLE), landmarker=landmarker, head=head, size=256)
 
 
-def test_mask_is_the_face(portrait, head):
+def test_mask_covers_the_face_and_not_the_crop(portrait, head):
     mask = portrait_mask(portrait, head)
     assert mask.shape == portrait.image.shape[:2]
-    assert set(mask.unique().tolist()) == {0.0, 1.0}
+    assert mask.min() == 0.0
+    assert mask.max() == 1.0
     x, y = portrait.landmarks[:, 0].long(), portrait.landmarks[:, 1].long()
-    assert mask[y, x].mean() > 0.85  # the rest lie on the outline
-    box = (x.max() - x.min()) * (y.max() - y.min())
-    assert 0.6 * box < mask.sum() < 1.05 * box
+    assert mask[y, x].mean() > 0.9
+    box = float((x.max() - x.min()) * (y.max() - y.min()))
+    assert 0.6 * box < mask.sum() < 2.5 * box
 
 
-def test_preview_draws_on_the_face_only(portrait, head):
+def test_preview_draws_on_the_head_only(portrait, head):
     before = portrait.image.clone()
     preview = portrait_preview(portrait, head)
     assert torch.equal(portrait.image, before)
