@@ -1,7 +1,7 @@
 """The parametric head: MakeHuman's CC0 mesh with ARKit's 52 units and an identity space.
 
 The head's own frame: x to the right of the picture, y up, z towards the viewer, origin at the top
-of the neck, one unit = the width of the face at the eyes.
+of the neck, one unit = the width of the head with its ears.
 
 Shapes: V vertices, F triangles, I identity components, C = 52 coefficients, K = 478 landmarks.
 """
@@ -111,7 +111,7 @@ def project(points: Tensor, head: FittedHead) -> Tensor:
 
 
 def rotation_matrix(angles: Tensor) -> Tensor:
-    """Rotations [..., 3, 3] = roll · yaw · pitch from angles [..., 3] pitch, yaw, roll in radians."""
+    """Rotations [..., 3, 3] = roll · yaw · pitch from [..., 3] pitch, yaw, roll in radians."""
     (cx, cy, cz), (sx, sy, sz) = angles.cos().unbind(-1), angles.sin().unbind(-1)
     rows = (
         torch.stack((cz * cy, cz * sy * sx - sz * cx, cz * sy * cx + sz * sx), -1),

@@ -42,10 +42,11 @@ def rasterise(
     span = (high - low + 1).clamp(min=0)  # [B, F, 2]
     pixels = span[..., 0] * span[..., 1]  # [B, F]
     edges = _edges(corners)  # [B, F, 3, 3]
-    near = depth[:, faces].mean(2)
+    by_rank = depth[:, faces].mean(2).argsort(dim=1, stable=True)  # [B, F] farthest first
     if behind is not None:
-        near = near - 1e6 * behind
-    order = near.argsort(dim=1, stable=True).argsort(dim=1)  # rank, [B, F]
+        hidden = (behind > 0).long()[by_rank]
+        by_rank = by_rank.gather(1, hidden.argsort(dim=1, stable=True, descending=True))
+    order = by_rank.argsort(dim=1)  # rank, [B, F]
 
     flat = pixels.flatten()
     owner = torch.repeat_interleave(torch.arange(flat.numel(), device=xy.device), flat)  # [N]
@@ -66,9 +67,6 @@ def rasterise(
     place = (picture * height + y) * width + x
     seen = torch.full((batch * height * width,), -1, dtype=torch.int64, device=xy.device)
     seen.scatter_reduce_(0, place, order.flatten()[owner], "amax")
-    by_rank = torch.empty_like(order).scatter_(
-        1, order, torch.arange(count, device=xy.device).expand(batch, -1)
-    )
     seen = seen.view(batch, height * width)
     index = by_rank.gather(1, seen.clamp(min=0))
     return torch.where(seen >= 0, index, -1).view(batch, height, width)
@@ -104,18 +102,14 @@ def interpolate(index: Tensor, xy: Tensor, faces: Tensor, values: Tensor) -> Ten
     """
     batch, height, width = index.shape
     edges = _edges(xy[:, faces])  # [B, F, 3, 3]
-    corner_values = (
-        values[faces].expand(batch, -1, -1, -1) if values.ndim == 2 else values[:, faces]
-    )
+    at_corners = values[..., faces, :].expand(batch, -1, -1, -1)
     # each value is itself affine in x and y over a triangle: [B, F, 3 (x, y, 1), D]
-    affine = torch.einsum("bfkc,bfkd->bfcd", edges, corner_values)
+    affine = torch.einsum("bfkc,bfkd->bfcd", edges, at_corners)
     flat = index.clamp(min=0).view(batch, -1)
     planes = affine.flatten(2)  # [B, F, 3·D]
     at = planes.gather(1, flat[..., None].expand(-1, -1, planes.shape[2]))
     at = at.view(batch, height, width, 3, -1)
     x = torch.arange(width, device=xy.device, dtype=xy.dtype) + 0.5
     y = torch.arange(height, device=xy.device, dtype=xy.dtype)[:, None] + 0.5
-    out = (
-        at[..., 0, :] * x[None, None, :, None] + at[..., 1, :] * y[None, :, :, None] + at[..., 2, :]
-    )
+    out = at[..., 0, :] * x[:, None] + at[..., 1, :] * y[..., None] + at[..., 2, :]
     return torch.where((index >= 0)[..., None], out, 0.0)

@@ -2,13 +2,44 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
+from synchrorama.models.head import HeadModel
+from synchrorama.models.media import read_image
+from synchrorama.models.portrait.landmarker import FaceLandmarker
+from synchrorama.models.portrait.prepare import prepare_portrait
 from synchrorama.models.types import LANDMARKS, FittedHead, Portrait
+from torch import Tensor
 
 MakePortrait = Callable[..., Portrait]
+SAMPLE = Path(__file__).resolve().parents[2] / "workflows" / "sample_portrait.png"
+
+
+@pytest.fixture(scope="session")
+def head() -> HeadModel:
+    """The shipped head."""
+    return HeadModel.from_checkpoint()
+
+
+@pytest.fixture(scope="session")
+def landmarker() -> FaceLandmarker:
+    """The shipped landmarker."""
+    return FaceLandmarker.from_checkpoint()
+
+
+@pytest.fixture(scope="session")
+def sample() -> Tensor:
+    """The sample portrait, [400, 400, 3]."""
+    return read_image(SAMPLE)
+
+
+@pytest.fixture(scope="session")
+def portrait(head: HeadModel, landmarker: FaceLandmarker, sample: Tensor) -> Portrait:
+    """The sample portrait, prepared at 256 px."""
+    return prepare_portrait(sample, landmarker=landmarker, head=head, size=256)
 
 
 @pytest.fixture

@@ -76,7 +76,9 @@ def test_other_format(path):
 def test_file_without_header(tmp_path):
     path = tmp_path / "plain.safetensors"
     save_file({"weight": torch.zeros(1)}, path)
-    with pytest.raises(CheckpointError, match=r"holds 'an unknown format', needed is 'test\.small'"):
+    with pytest.raises(
+        CheckpointError, match=r"holds 'an unknown format', needed is 'test\.small'"
+    ):
         load_checkpoint(path, "test.small")
 
 
@@ -109,7 +111,9 @@ def test_module_of_another_kind(tensors, key):
 
 def test_five_wrong_keys_are_shown():
     tensors = {f"key{number}": torch.zeros(1) for number in range(8)}
-    with pytest.raises(CheckpointError, match="10 keys differ, first bias, key0, key1, key2, key3.$"):
+    with pytest.raises(
+        CheckpointError, match="10 keys differ, first bias, key0, key1, key2, key3.$"
+    ):
         fill_module(nn.Linear(2, 3), tensors, "a")
 
 
