@@ -25,7 +25,7 @@ def rasterise(
         faces: [F, 3] vertex indices, either winding.
         height: H.
         width: W.
-        behind: [F] 1 for triangles that are seen only where no other is.
+        behind: [F] a triangle is seen only where none with a smaller value is.
 
     Returns:
         [B, H, W] int64 triangle index, -1 where there is none. Among triangles whose middles are

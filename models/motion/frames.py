@@ -88,7 +88,7 @@ class MotionFrames:
         mesh = self.mesh
         xy = points[..., :2] / 2
         depth = points[..., 2] + mesh.order
-        index = rasterise(xy, depth, mesh.faces, half, half, mesh.hole)
+        index = rasterise(xy, depth, mesh.faces, half, half, mesh.behind)
         place = interpolate(index, xy, mesh.faces, mesh.rest[:, :2].expand(len(points), -1, -1))
         steps = 2 * torch.arange(half, device=points.device, dtype=points.dtype) + 1
         here = torch.stack((steps.expand(half, -1), steps[:, None].expand(-1, half)), -1)

@@ -60,7 +60,7 @@ def head_track(loud: Tensor, talking: Tensor, fps: float, seed: int) -> tuple[Te
         seed: Of the drift and of which emphases nod.
     """
     frames = loud.shape[0]
-    chance = torch.Generator().manual_seed(seed)
+    chance = _chance(seed, 0)
     drift = _wander(frames, fps, 1.1, 3, chance) + _wander(frames, fps, 3.5, 3, chance)
     drift = 2.0 * torch.tanh(drift / math.sqrt(8.0))  # within two standard deviations
     rotation = drift * torch.tensor(DRIFT_RAD)
@@ -83,7 +83,7 @@ def blink_track(activity: Tensor, fps: float, seed: int) -> Tensor:
     Blinks come 2 to 6 s apart and move to a pause that begins within 0.6 s.
     """
     frames = activity.shape[0]
-    chance = torch.Generator().manual_seed(seed + 1)
+    chance = _chance(seed, 1)
     quiet = activity < 0.5
     pauses = torch.nonzero(quiet[1:] & ~quiet[:-1])[:, 0].add(1).div(fps)  # seconds
     length = frames / fps
@@ -108,13 +108,18 @@ def blink_track(activity: Tensor, fps: float, seed: int) -> Tensor:
 
 def gesture_track(loud: Tensor, fps: float, seed: int) -> Tensor:
     """How far the brows rise, [T] 0..0.3, on half of the emphases."""
-    chance = torch.Generator().manual_seed(seed + 2)
+    chance = _chance(seed, 2)
     out = torch.zeros(loud.shape[0])
     for frame, size in emphases(loud, fps):
         whether, height = torch.rand(2, generator=chance).tolist()
         if whether < 0.5:
             _add_bump(out, frame, 0.18 * fps, size * (0.1 + 0.2 * height))
     return out.clamp(0.0, 0.3)
+
+
+def _chance(seed: int, use: int) -> torch.Generator:
+    """A generator of its own for each of three uses, from any seed a host may give."""
+    return torch.Generator().manual_seed((3 * seed + use) % 2**63)
 
 
 def _between(chance: torch.Generator, low: float, high: float) -> float:

@@ -46,7 +46,8 @@ class PhotoMesh(nn.Module):
 
     rest: Tensor  # [N, 3]
     faces: Tensor  # [M, 3]
-    hole: Tensor  # [M] 1 inside the mouth and the eyes, and where the photo shows the back
+    behind: Tensor  # [M] 0 skin; 1 rings; 2 mouth, eyes, and what the photo shows from behind
+    folded: Tensor  # [N] next to a triangle that the photo shows from behind
     order: Tensor  # [N] what to add to a vertex's depth to tell what hides what
     moves: Tensor  # [C, N, 3] px at coefficient 1
     turn: Tensor  # [N] share of the head's turn
@@ -88,10 +89,14 @@ class PhotoMesh(nn.Module):
         rest = torch.cat((flat, _gentle_depth(flat, surface)[:, None]), 1)
         down = F.normalize(rotation[:, 1] * torch.tensor([-1.0, -1.0, 0.0]), dim=0)
         faces = torch.cat((head.surface_faces, ring_faces))
-        hole = torch.maximum(head.surface_hole, _turned_away(flat, head.surface_faces))
+        turned = _turned_away(flat, head.surface_faces) * (1 - head.surface_hole)
+        hole = torch.maximum(head.surface_hole, turned)
+        folded = torch.zeros(len(flat), dtype=torch.bool)
+        folded[head.surface_faces[turned > 0]] = True
+        self.register_buffer("folded", folded)
         self.register_buffer("rest", rest)
         self.register_buffer("faces", faces)
-        self.register_buffer("hole", torch.cat((hole, torch.zeros(len(ring_faces)))))
+        self.register_buffer("behind", torch.cat((2 * hole, torch.ones(len(ring_faces)))))
         true = torch.cat((surface[:, 2], rest[len(surface) :, 2]))
         self.register_buffer("order", true - rest[:, 2])
         self.register_buffer("turn", torch.cat((torch.ones(len(surface)), ring_turn)))

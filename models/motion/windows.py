@@ -77,7 +77,8 @@ class FineWindows:
 
     def _faces_near(self, loop: Tensor, reach: float) -> Tensor:
         """Skin triangles [F, 3] within reach of a lid loop [P, 2]."""
-        skin = self.mesh.faces[self.mesh.hole == 0]
+        skin = self.mesh.faces[self.mesh.behind == 0]
+        skin = skin[~self.mesh.folded[skin].any(1)]
         low, high = loop.amin(0) - reach, loop.amax(0) + reach
         at = self.mesh.rest[:, :2]
         near = ((at > low) & (at < high)).all(1)
