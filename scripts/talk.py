@@ -63,6 +63,9 @@ def _arguments() -> argparse.Namespace:
 
 
 def _talk(arguments: argparse.Namespace) -> None:
+    for path in (arguments.out, arguments.motion_json):
+        if path is not None:
+            _make_folder(path.parent)
     import torch
 
     alias_pack()
@@ -82,9 +85,6 @@ def _talk(arguments: argparse.Namespace) -> None:
 
     image = read_image(arguments.portrait)
     waveform, sample_rate = read_audio(arguments.audio)
-    for path in (arguments.out, arguments.motion_json):
-        if path is not None:
-            _make_folder(path.parent)
     motion = talk(
         image,
         waveform,
