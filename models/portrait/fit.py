@@ -5,6 +5,8 @@ Shapes: K landmarks used (468, the irises left out), I identity components.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -44,8 +46,16 @@ def fit_head(landmarks: Tensor, expression: Tensor, model: HeadModel) -> FittedH
 
     Returns:
         The fitted head; its error is over x and y of the 468 mesh landmarks.
+
+    Raises:
+        ValueError: The eyes lie on each other or are nowhere.
     """
     eye = eye_distance(landmarks)
+    if not 0.0 < eye < math.inf:
+        raise ValueError(
+            f"The landmarks of the face lie {eye:g} px apart at the eyes, which is no face. "
+            "Connect the landmarks of one face, or nothing."
+        )
     flip = torch.tensor([1.0, -1.0, -1.0])
     seen = (landmarks[:MESH_LANDMARKS] * flip).double()  # y up, z to the viewer
     units = model.at_landmarks(model.units)[:, :MESH_LANDMARKS].double()  # [C, K, 3]

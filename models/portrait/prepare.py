@@ -45,12 +45,18 @@ def prepare_portrait(
         landmarks: [478, 3] px of the picture, from another landmarker, instead of our own.
 
     Raises:
-        ValueError: No face, an index out of range, a face under 32 px, or one turned over 60°.
+        ValueError: No face, an index out of range, a face under 32 px, one turned over 60°, a
+            crop of another size, or landmarks that are no numbers or no face.
     """
     if not 128 <= size <= 2048:
         raise ValueError(f"'size' is {size}. Use a crop of 128 to 2048 px.")
     face = _choose(image, landmarker, face_index, face_box)
     if landmarks is not None:
+        if not bool(landmarks.isfinite().all()):
+            raise ValueError(
+                "'face_landmarks' holds values that are no numbers. Connect the landmarks of one "
+                "face, or nothing."
+            )
         face = replace(face, landmarks=landmarks)
     width = float(face.landmarks[:, 0].max() - face.landmarks[:, 0].min())
     if width < MIN_FACE:
@@ -92,7 +98,8 @@ def _choose(
     if not 0 <= number < len(faces):
         raise ValueError(
             f"'face_index' is {number}, but 'image' has {len(faces)} "
-            f"{'face' if len(faces) == 1 else 'faces'}. Use 0 to {len(faces) - 1}; 0 is the largest."
+            f"{'face' if len(faces) == 1 else 'faces'}. Use 0 to {len(faces) - 1}; 0 is the "
+            "largest."
         )
     return faces[number]
 
