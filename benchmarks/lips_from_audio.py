@@ -38,8 +38,8 @@ CLOSED = 0.02  # of jawOpen at 1: lips closed
 # How open the mouth is in each phone, 0..1: an order of phones by phonetics, not by our targets.
 OPENNESS: dict[str, float] = {
     **dict.fromkeys("aA{", 1.0), **dict.fromkeys("VEO9", 0.75), **dict.fromkeys("eo2@3", 0.5),
-    **dict.fromkeys("iIuUyYh", 0.4), **dict.fromkeys("kgNxRl", 0.35), "?": 0.4, "C": 0.3,
-    **dict.fromkeys("tdnrjTDSZ", 0.25), "rel": 0.25, **dict.fromkeys("szw", 0.15),
+    **dict.fromkeys("iIuUyYh", 0.4), **dict.fromkeys("kgNxRlSZ", 0.35), "?": 0.4, "C": 0.3,
+    **dict.fromkeys("tdnrjTD", 0.25), "rel": 0.25, **dict.fromkeys("szw", 0.15),
     **dict.fromkeys("fv", 0.1), "B": 0.05, **dict.fromkeys("pbm", 0.0), "sil": 0.0,
 }  # fmt: skip
 
@@ -69,12 +69,12 @@ def at(track: Array, times: Array, moment: float) -> float:
 
 
 def reference_openness(clip: Clip, shift: float = 0.0) -> Array:
-    """How open the phones say the mouth is at each frame, smoothed over 40 ms."""
+    """How open the phones say the mouth is at each frame, smoothed over 25 ms."""
     fine = np.arange(0.0, clip.duration, 0.005) + 0.0025
     value = np.zeros(len(fine))
     for phone in fill_gaps(clip.phones, clip.duration):
         value[(fine >= phone.start) & (fine < phone.end)] = OPENNESS[phone.name]
-    reach = np.exp(-0.5 * (np.arange(-24, 25) * 0.005 / 0.04) ** 2)
+    reach = np.exp(-0.5 * (np.arange(-24, 25) * 0.005 / 0.025) ** 2)
     value = np.convolve(np.pad(value, 24, mode="edge"), reach / reach.sum(), mode="valid")
     return np.interp(clip.times + shift, fine, value)
 

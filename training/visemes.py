@@ -127,7 +127,8 @@ def mouth_track(phones: list[Phone], frames: int, level: Array | None = None) ->
     for phone in phones:
         if phone.name in TEETH_ON_LIP:
             hold = _hold(times, phone.start, phone.end)[:, None]
-            shapes = shapes * (1.0 - hold) + table[phone.name][0] * hold
+            kept = _GROUP != _ROUND
+            shapes[:, kept] += (table[phone.name][0] - shapes)[:, kept] * hold
     activity = _activity(phones, times)
     shapes = _smooth(shapes, 1.2) * activity[:, None]
     return MouthTrack(shapes, _closure(phones, times), activity)
@@ -179,9 +180,9 @@ def _closure(phones: list[Phone], times: Array) -> Array:
             continue
         start, end = phone.start, phone.end
         if i > 0 and phones[i - 1].name == "sil":
-            start -= 0.1  # lips that were at rest stay closed
+            start = max(start - 0.1, phones[i - 1].start)  # lips that were at rest stay closed
         if i + 1 < len(phones) and phones[i + 1].name == "sil":
-            end += 0.1
+            end = min(end + 0.1, phones[i + 1].end)
         out = np.maximum(out, _hold(times, start, end) * (0.6 if phone.name == "B" else 1.0))
     return out
 

@@ -81,3 +81,8 @@ def test_one_frame_works() -> None:
     rotation, translation = live.head_track(torch.ones(1), torch.ones(1), FPS, 0)
     assert rotation.shape == translation.shape == (1, 3)
     assert live.blink_track(torch.ones(1), FPS, 0).shape == (1,)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64 - 1])
+def test_any_seed_works(seed: int) -> None:
+    assert live.blink_track(torch.ones(100), FPS, seed).shape == (100,)

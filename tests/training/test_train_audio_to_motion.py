@@ -7,7 +7,15 @@ import pytest
 import torch
 from synchrorama.models.motion.audio_to_motion import TINY, AudioToMotion
 from synchrorama.training import augment as rooms
-from synchrorama.training.audio_to_motion import CROP, crop, example, examples, loss_of, piece
+from synchrorama.training.audio_to_motion import (
+    CROP,
+    NAMES,
+    crop,
+    example,
+    examples,
+    loss_of,
+    piece,
+)
 from synchrorama.training.phones import Phone
 from synchrorama.training.sentences import LANGUAGES, text_for
 from synchrorama.training.speech_data import (
@@ -38,11 +46,12 @@ def test_ten_steps_lower_the_loss() -> None:
     with torch.random.fork_rng():
         torch.random.default_generator.manual_seed(0)
         model = AudioToMotion(TINY)
+        namer = torch.nn.Conv1d(TINY.width, 2 * len(NAMES), 1)
     item = example(spoken().utterance.samples, spoken().utterance.phones)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    optimizer = torch.optim.AdamW([*model.parameters(), *namer.parameters()], lr=1e-2)
     losses = []
     for _ in range(11):
-        loss = loss_of(model, item.mel[None], item.target[None])
+        loss = loss_of(model, namer, [item])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -58,6 +67,7 @@ def test_examples_are_of_one_length() -> None:
         cut = crop(item, chance)
         assert cut.mel.shape == (CROP, 80)
         assert cut.target.shape == (CROP, 11)
+        assert cut.sound.shape == (CROP,)
         assert float(cut.target.min()) >= 0.0
         assert float(cut.target.max()) <= 1.0
 
