@@ -84,6 +84,7 @@ def _paint(albedo: Tensor, at: Tensor, skin: Tensor, head: dict[str, Tensor]) ->
 
 
 def main() -> None:
+    """Write the checkpoint."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--head", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
@@ -115,10 +116,8 @@ def main() -> None:
     middle = readings.nanmedian(0).values
     middle[lips] = readings[opened][:, lips].nanmedian(0).values
     spread = (readings - middle).norm(dim=2).nanmedian(0).values
-    mirror = _mirror(middle)
-    flip = torch.tensor([-1.0, 1.0, 1.0])
-    middle = (middle + middle[mirror] * flip) / 2
-    vertices, weights = _bind(head, middle)
+    middle = mirrored(middle)
+    vertices, weights = bind(head, middle)
     save_checkpoint(
         args.out,
         {**half(head), "landmark_vertices": vertices.int(), "landmark_weights": weights},
@@ -144,14 +143,14 @@ def _read(surface: Tensor, landmarks: Tensor) -> Tensor:
     return at[:, :3]
 
 
-def _mirror(points: Tensor) -> Tensor:
-    """For each landmark [K, 3] the index of its mirror image."""
-    flipped = points * torch.tensor([-1.0, 1.0, 1.0])
-    distance = torch.cdist(points.nan_to_num(9.0), flipped.nan_to_num(-9.0))
-    return distance.argmin(1)
+def mirrored(points: Tensor) -> Tensor:
+    """Landmarks [K, 3] made symmetric: each is averaged with its counterpart's mirror image."""
+    flip = torch.tensor([-1.0, 1.0, 1.0])
+    distance = torch.cdist(points.nan_to_num(9.0), (points * flip).nan_to_num(-9.0))
+    return (points + points[distance.argmin(1)] * flip) / 2
 
 
-def _bind(head: dict[str, Tensor], points: Tensor) -> tuple[Tensor, Tensor]:
+def bind(head: dict[str, Tensor], points: Tensor) -> tuple[Tensor, Tensor]:
     """Nearest skin triangle to each point: corners [K, 3] and barycentric coordinates [K, 3]."""
     faces = head["faces"].long()
     faces = faces[head["part"][faces[:, 0]] == 0]

@@ -57,6 +57,7 @@ def read_target(path: Path, count: int) -> np.ndarray:
 
 
 def main() -> None:
+    """Write the checkpoint."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)

@@ -20,8 +20,8 @@ from torch import Tensor
 from ..models.checkpoint import load_checkpoint, save_checkpoint
 from ..models.head import FORMAT
 from ..models.landmarks import EYES, INNER_LIPS, OVAL
-from ..models.types import ARKIT_INDEX
 from ..models.portrait.landmarker import FaceLandmarker
+from ..models.types import ARKIT_INDEX
 from .bind_landmarks import SCALE, SOURCE, closest, draw, half
 
 OPEN = 0.45  # jawOpen of the view that is triangulated
@@ -48,6 +48,7 @@ def split(triangles: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def main() -> None:
+    """Write the checkpoint."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--head", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
@@ -70,7 +71,9 @@ def main() -> None:
 
     edges, faces = split(triangles)
     for loop in (OVAL, INNER_LIPS, *([*e.upper, *reversed(e.lower)] for e in EYES)):
-        loop_edges = torch.tensor([sorted(pair) for pair in zip(loop, (*loop[1:], loop[0]))])
+        loop_edges = torch.tensor(
+            [sorted(pair) for pair in zip(loop, (*loop[1:], loop[0]), strict=True)]
+        )
         known = (loop_edges[:, None] == edges).all(2).any(1)
         if not bool(known.all()):
             raise SystemExit(f"edges missing from the triangulation: {loop_edges[~known].tolist()}")
@@ -120,7 +123,8 @@ def main() -> None:
         licence="CC0-1.0",
     )
     print(
-        f"{len(parents)} vertices, {len(faces)} triangles, {int(is_hole.sum())} holes of {len(triangles)}"
+        f"{len(parents)} vertices, {len(faces)} triangles, "
+        f"{int(is_hole.sum())} holes of {len(triangles)}"
     )
 
 

@@ -113,7 +113,8 @@ class AudioToMotion(nn.Module):
         x: Tensor = self.stem(heard.transpose(1, 2))
         for block in self.blocks:
             x = block(x)
-        return self.norm(x.transpose(1, 2)).transpose(1, 2)
+        out: Tensor = self.norm(x.transpose(1, 2)).transpose(1, 2)
+        return out
 
     def logits(self, mel: Tensor) -> Tensor:
         """Raw outputs [B, L, 11]: the SHAPES, then closure and activity as logits.
@@ -126,7 +127,8 @@ class AudioToMotion(nn.Module):
     def read_out(self, features: Tensor) -> Tensor:
         """Raw outputs [B, 2 N, 11] of `features` [B, W, N]."""
         pairs = self.head(features).transpose(1, 2)  # [B, N, 2 * 11]
-        return pairs.reshape(pairs.shape[0], -1, len(lip.SHAPES) + 2)
+        out: Tensor = pairs.reshape(pairs.shape[0], -1, len(lip.SHAPES) + 2)
+        return out
 
     def articulate(self, mel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What the mouth does: shapes [B, L, 9], closure [B, L], activity [B, L], each 0..1."""

@@ -82,7 +82,8 @@ class Eyes:
         down = self.mesh.down[:2]
         across = torch.stack((down[1], -down[0]))
         travel = GAZE[0] * right[:, None] * across - GAZE[1] * up[:, None] * down
-        return travel * width
+        shift: Tensor = travel * width
+        return shift
 
     def _continued(self, image: Tensor, eye: EyePoints) -> tuple[Tensor, Tensor]:
         """The eye's picture and the same continued beyond its lids [1, 6, h, w]; its corner [2]."""

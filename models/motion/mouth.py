@@ -16,8 +16,8 @@ from ..head import HeadModel, project
 from ..landmarks import EYES, INNER_LIPS, LOWER_LIP, UPPER_LIP
 from ..raster import interpolate, rasterise
 from ..types import Portrait
-from .photo_mesh import PhotoMesh, similarity, through
 from .fill import continue_outward
+from .photo_mesh import PhotoMesh, similarity, through
 from .polygon import signed_distance, smooth_loop, window
 
 PARTS = ("tongue", "lower_teeth", "upper_teeth")
@@ -30,8 +30,8 @@ UPPER_TEETH = (0.0, 0.048, 0.085, 0.128, 0.168)
 LOWER_TEETH = (0.0, 0.030, 0.063, 0.102, 0.142)
 CREVICE = 0.0045  # width of the dark line between teeth, head units
 SKIN = (50, 280, 205, 425, 101, 330)  # landmarks on the cheeks
-# Head units by which the teeth are lowered: 4 mm of the upper ones would show under a lifted lip, and
-# the lower ones stay behind theirs.
+# Head units by which the teeth are lowered: 4 mm of the upper ones would show under a lifted lip,
+# and the lower ones stay behind theirs.
 SHOW = {"upper_teeth": 0.026, "lower_teeth": 0.022}
 WHITE = 0.80  # how bright the white of an eye is under full light
 OVERLAP = 0.05  # mouth widths by which a photo's own teeth are continued under its lips

@@ -53,7 +53,7 @@ class FineWindows:
     def paint(self, frames: Tensor, points: Tensor, coefficients: Tensor) -> None:
         """Redraw lids and lips of frames [B, H, W, 3] in place; points [B, N, 3], coefficients."""
         for faces, side in self.windows:
-            left, top, width, height = window(points[:, faces.unique(), :2], 1, self.size)
+            left, top, width, height = window(points[:, faces.flatten(), :2], 1, self.size)
             corner = torch.tensor([left, top], device=points.device)
             xy = points[..., :2] - corner
             index = rasterise(xy, points[..., 2] + self.mesh.order, faces, height, width)

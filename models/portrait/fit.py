@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..head import HeadModel, project
@@ -107,7 +108,7 @@ def _solve(
     """
     rotation, scale, shift = pose or _procrustes(rest, seen)
     weights = torch.zeros(len(modes), dtype=rest.dtype)
-    prior = torch.block_diag(1e-9 * torch.eye(7, dtype=rest.dtype), stiff)
+    prior = F.pad(stiff, (7, 0, 7, 0)) + 1e-9 * torch.eye(7 + len(modes), dtype=rest.dtype)
     for _ in range(STEPS):
         turned = (rest + torch.tensordot(weights, modes, 1)) @ rotation.T  # [K, 3]
         residual = (seen - scale * turned - shift) / sigma
@@ -139,7 +140,8 @@ def _turn(axis: int, points: Tensor) -> Tensor:
     """Velocity of points [K, 3] under a unit turn about an axis."""
     unit = torch.zeros(3, dtype=points.dtype)
     unit[axis] = 1.0
-    return torch.linalg.cross(unit.expand_as(points), points)
+    velocity: Tensor = torch.linalg.cross(unit.expand_as(points), points)
+    return velocity
 
 
 def _skew(v: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ LINE_INK = (255, 130, 60, 255)
 
 
 def portrait_preview(portrait: Portrait, head: HeadModel) -> Tensor:
-    """The crop [H, W, 3] with the fitted mesh in blue, landmarks in yellow, eyes and lips in orange.
+    """The crop [H, W, 3], the fitted mesh in blue, landmarks yellow, eyes and lips orange.
 
     Args:
         portrait: What was prepared.
