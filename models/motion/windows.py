@@ -23,6 +23,7 @@ OUTER_LIPS = (*MOUTH_CORNERS, *UPPER_LIP[-1], *LOWER_LIP[-1])
 AROUND = 0.30  # of the eye's width, drawn around the lids
 AROUND_MOUTH = 0.12  # of the mouth's width, drawn around the lips
 LASHES = 0.16  # of the eye's width, from the lids' edge to where clean skin begins
+SAMPLES = 3  # per pixel and axis while an eye closes
 SMOOTH = 0.85  # share of clean skin in a closed lid
 
 
@@ -53,27 +54,52 @@ class FineWindows:
     def paint(self, frames: Tensor, points: Tensor, coefficients: Tensor) -> None:
         """Redraw lids and lips of frames [B, H, W, 3] in place; points [B, N, 3], coefficients."""
         for faces, side in self.windows:
-            left, top, width, height = window(points[:, faces.flatten(), :2], 1, self.size)
-            corner = torch.tensor([left, top], device=points.device)
-            xy = points[..., :2] - corner
-            index = rasterise(xy, points[..., 2] + self.mesh.order, faces, height, width)
-            values = torch.cat((self.mesh.rest[:, :2], self.strip), 1)
-            seen = interpolate(index, xy, faces, values)
-            drawn = F.grid_sample(
-                self.pictures.expand(len(points), -1, -1, -1),
-                seen[..., :2] / self.size * 2 - 1,
-                padding_mode="border",
-                align_corners=False,
-            ).permute(0, 2, 3, 1)
-            colour = drawn[..., :3]
+            place = window(points[:, faces.flatten(), :2], 1, self.size)
+            shut = torch.zeros(len(points), device=points.device)
             if side is not None:
                 blink = ARKIT_INDEX[f"eyeBlink{side}"]
                 own = self.mesh.own[blink]
-                share = (coefficients[:, blink] - own) / (1 - own).clamp(min=0.1)
-                clean = SMOOTH * share.clamp(0, 1)[:, None, None, None] * seen[..., 2:].clamp(0, 1)
-                colour = colour.lerp(drawn[..., 3:], clean)
+                shut = ((coefficients[:, blink] - own) / (1 - own).clamp(min=0.1)).clamp(0, 1)
+            left, top, width, height = place
             patch = frames[:, top : top + height, left : left + width]
-            patch.copy_(torch.where((index >= 0)[..., None], colour, patch))
+            colour, covered = self._draw(points, faces, shut, place, 1)
+            drawn = torch.where(covered > 0, colour, patch)
+            if bool((shut > 0).any()):  # a lid's edge crosses the picture's grain: smooth it
+                colour, covered = self._draw(points, faces, shut, place, SAMPLES)
+                fine = (SAMPLES * shut).clamp(0, 1)[:, None, None, None]
+                drawn = drawn.lerp(colour + (1 - covered) * patch, fine)
+            patch.copy_(drawn)
+
+    def _draw(
+        self,
+        points: Tensor,
+        faces: Tensor,
+        shut: Tensor,
+        place: tuple[int, int, int, int],
+        samples: int,
+    ) -> tuple[Tensor, Tensor]:
+        """Colour times coverage [B, h, w, 3], and coverage [B, h, w, 1], of a window's triangles."""
+        left, top, width, height = place
+        corner = torch.tensor([left, top], device=points.device)
+        xy = (points[..., :2] - corner) * samples
+        depth = points[..., 2] + self.mesh.order
+        index = rasterise(xy, depth, faces, height * samples, width * samples)
+        values = torch.cat((self.mesh.rest[:, :2], self.strip), 1)
+        seen = interpolate(index, xy, faces, values)
+        drawn = F.grid_sample(
+            self.pictures.expand(len(points), -1, -1, -1),
+            seen[..., :2] / self.size * 2 - 1,
+            padding_mode="border",
+            align_corners=False,
+        )
+        clean = SMOOTH * shut[:, None, None] * seen[..., 2].clamp(0, 1)
+        covered = (index >= 0).to(drawn.dtype)[:, None]
+        colour = drawn[:, :3].lerp(drawn[:, 3:], clean[:, None]) * covered
+        both = torch.cat((colour, covered), 1)
+        if samples > 1:
+            both = F.avg_pool2d(both, samples)
+        both = both.permute(0, 2, 3, 1)
+        return both[..., :3], both[..., 3:]
 
     def _faces_near(self, loop: Tensor, reach: float) -> Tensor:
         """Skin triangles [F, 3] within reach of a lid loop [P, 2]."""
