@@ -64,6 +64,19 @@ def test_finds_pose_and_identity(head, seed, angles):
     assert abs(float(torch.linalg.det(fitted.rotation)) - 1) < 1e-5
 
 
+def test_more_steps_change_nothing(head, monkeypatch):
+    """The fit has arrived, and the prior keeps it from running after noise."""
+    landmarks = landmarks_of(head, person(6), smiling(), (0.2, -0.4, 0.1))
+    noise = torch.randn(478, 3, generator=torch.Generator().manual_seed(1))
+    landmarks = landmarks + 0.01 * eye_distance(landmarks) * noise
+    few = fit_head(landmarks, smiling(), head)
+    monkeypatch.setattr("synchrorama.models.portrait.fit.STEPS", 30)
+    many = fit_head(landmarks, smiling(), head)
+    assert torch.allclose(few.rotation, many.rotation, atol=0.01)
+    assert (few.identity - many.identity).abs().max() < 0.2
+    assert many.identity.norm() < 1.2 * person(6).norm()
+
+
 def test_error_is_the_miss_in_eye_distances(head):
     landmarks = landmarks_of(head, person(3), smiling(), (0.1, 0.2, 0.0))
     noise = torch.randn(478, 3, generator=torch.Generator().manual_seed(0))

@@ -292,6 +292,26 @@ def test_gaze_moves_the_irises_and_not_the_skin(renderer, portrait):
     assert change[~near].max() < 0.03
 
 
+@pytest.mark.parametrize(
+    ("left", "right", "way"),
+    [
+        ("Out", "In", (1, 0)),
+        ("In", "Out", (-1, 0)),
+        ("Up", "Up", (0, -1)),
+        ("Down", "Down", (0, 1)),
+    ],
+)
+def test_gaze_goes_where_it_says(renderer, portrait, landmarker, left, right, way):
+    """Left and right are the subject's: looking out of the left eye is to the picture's right."""
+    look = expression(portrait, eyeBlink=0.0)
+    steady = face_of(landmarker, drawn(renderer, look)).landmarks
+    look[ARKIT_INDEX[f"eyeLook{left}Left"]] = look[ARKIT_INDEX[f"eyeLook{right}Right"]] = 1.0
+    moving = face_of(landmarker, drawn(renderer, look)).landmarks
+    for iris in (468, 473):
+        travel = (moving[iris, :2] - steady[iris, :2]) @ torch.tensor(way, dtype=torch.float32)
+        assert travel > 0.5
+
+
 def test_a_smile_with_teeth(smile, smiling, landmarker):
     assert smiling.mesh.is_open
     teeth = drawn(smiling, expression(smile))

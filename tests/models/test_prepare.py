@@ -128,6 +128,23 @@ def test_a_crop_of_its_own_size_is_not_resampled(head):
     made = prepare_portrait(source, landmarker=finder, head=head, size=side)
     left, top = (int(v) for v in made.to_source[:, 2])
     assert torch.equal(made.image, source[top : top + side, left : left + side])
+    low, high = made.landmarks[:, :2].amin(0), made.landmarks[:, :2].amax(0)
+    off = (low + high) / 2 - side / 2
+    assert off[0].abs() <= 1
+    assert 0.03 < float(off[1] / (high - low).max()) < 0.09  # more room for hair than for neck
+
+
+def test_beyond_the_picture_its_border_goes_on(head):
+    source = torch.rand(110, 500, 3, generator=torch.Generator().manual_seed(0))
+    finder = Finds(head, place=(250.0, 60.0))
+    extent = finder.landmarks[:, :2].amax(0) - finder.landmarks[:, :2].amin(0)
+    side = round(ROOM * float(extent.max()))
+    made = prepare_portrait(source, landmarker=finder, head=head, size=side)
+    left, top = (int(v) for v in made.to_source[:, 2])
+    assert top < 0 and top + side > 110
+    assert torch.equal(made.image[-top : 110 - top], source[:, left : left + side])
+    assert (made.image[:-top] == source[0, left : left + side]).all()
+    assert (made.image[110 - top :] == source[-1, left : left + side]).all()
 
 
 @pytest.mark.parametrize("degrees", [-75.0, 75.0])
