@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..head import HeadModel, project, rotation_matrix
+from ..head import HeadModel, project, rotation_angles, rotation_matrix
 from ..landmarks import EYES, LIP_CORNERS, LOWER_LIP, MOUTH_CORNERS, OVAL, UPPER_LIP, EyePoints
 from ..types import ARKIT_INDEX, Portrait
 
@@ -30,11 +30,23 @@ RINGS = (
 )
 BLUR = 0.018  # face widths
 BORDER = 0.12  # of the crop's side, where the turn fades
+# How much deeper than the sheet the head is taken in a turn, across and up. A sheet cannot hide its
+# far side as a head does; deeper, a turn of it looks like one of the same angle.
+DEPTH_GAIN = (1.55, 1.25)
+FRONTAL, PROFILE = 0.26, 0.79  # yaw of a photo in radians from and to which that fades
 SLOPE = 1.6  # the steepest the surface may be, depth px per picture px
-UPPER_LID_SHARE = 0.85  # of the way to a closed eye
+UPPER_LID_SHARE = 0.92  # of the way to a closed eye
 LID_OVERLAP = 0.15  # of the open eye, by which a closed upper lid covers the lower one's rim
 LID_DEPTH = 0.2  # eye widths by which it lies in front of it
-WIDE = 0.45  # share of the head's eyeWide that is followed
+# Units of the head that read too weak on a photo, or show what no photo has (the eyeball).
+GAINS = {
+    "mouthFunnel": 1.4,
+    "mouthFrownLeft": 1.6,
+    "mouthFrownRight": 1.6,
+    "browInnerUp": 1.5,
+    "eyeWideLeft": 0.45,
+    "eyeWideRight": 0.45,
+}
 SHUT = 0.07  # lid gap in eye widths under which a photo's eye is taken as closed
 LIP_ROWS = (1.0, 0.85, 0.55, 0.2)  # how much each row of a lip follows a correction of its edge
 OPEN_MOUTH = 0.05  # inner lip gap in mouth widths from which a photo's mouth counts as open
@@ -66,6 +78,8 @@ class PhotoMesh(nn.Module):
         fitted = portrait.head
         at_ears = head.at_landmarks(head.vertices)[[234, 454], 0]
         self.face_width = fitted.scale * float(at_ears[1] - at_ears[0])
+        yaw = abs(float(rotation_angles(fitted.rotation)[1]))
+        self.frontal = min(max((PROFILE - yaw) / (PROFILE - FRONTAL), 0.0), 1.0)
         self.pivot = (float(fitted.translation[0]), float(fitted.translation[1]))
         posed = project(head.shape(fitted.identity, fitted.expression), fitted)
         parents, share = head.surface_parents, head.surface_share[:, None]
@@ -79,8 +93,8 @@ class PhotoMesh(nn.Module):
         self.register_buffer("share", share)
 
         moves = _even(moves, flat, parents, BLUR * self.face_width)
-        for eye in EYES:  # more shows an eyeball that no photo has
-            moves[ARKIT_INDEX[f"eyeWide{eye.side}"]] *= WIDE
+        for name, gain in GAINS.items():
+            moves[ARKIT_INDEX[name]] *= gain
         for rows in (*UPPER_LIP, *LOWER_LIP):
             _smooth_along(moves, rows)
         size = portrait.image.shape[0]
@@ -188,7 +202,11 @@ class PhotoMesh(nn.Module):
         """Points [B, N, 3] under the head's motion; all of it for points that are not ours."""
         x, y, z = points.unbind(-1)
         centred = torch.stack((x - self.pivot[0], self.pivot[1] - y, z), -1)  # y up
-        turned = centred @ rotation_matrix(rotation).transpose(1, 2)
+        matrix = rotation_matrix(rotation).transpose(1, 2)
+        turned = centred @ matrix
+        across, up = DEPTH_GAIN
+        deeper = torch.tensor([across - 1, up - 1, 0.0], device=points.device) * self.frontal
+        turned = turned + z[..., None] * (matrix[:, 2] * deeper)[:, None]
         turned = turned * (1 + NEAR * translation[:, 2])[:, None, None]
         shift = translation * torch.tensor([1.0, 1.0, 0.0], device=points.device)
         turned = turned + shift[:, None] * self.face_width

@@ -22,9 +22,10 @@ from .polygon import signed_distance, smooth_loop, window
 OUTER_LIPS = (*MOUTH_CORNERS, *UPPER_LIP[-1], *LOWER_LIP[-1])
 AROUND = 0.30  # of the eye's width, drawn around the lids
 AROUND_MOUTH = 0.12  # of the mouth's width, drawn around the lips
-LASHES = 0.16  # of the eye's width, from the lids' edge to where clean skin begins
+LASHES = 0.28  # of the eye's width, from the lids' edge to where clean skin begins
 SAMPLES = 3  # per pixel and axis while an eye closes
-SMOOTH = 0.85  # share of clean skin in a closed lid
+CREASE = 0.8  # the same at the fold above the lid
+SMOOTH = 0.9  # share of clean skin in a closed lid
 
 
 class FineWindows:
@@ -115,7 +116,11 @@ class FineWindows:
         strip = torch.zeros(len(self.mesh.rest), 1, device=self.mesh.rest.device)
         uppers = torch.tensor([k for eye in EYES for k in eye.upper], device=strip.device)
         followers, leaders = self.mesh.lid_followers
-        strip[followers[torch.isin(leaders, uppers)]] = 1.0
+        above = followers[torch.isin(leaders, uppers)]
+        strip[self.mesh.parents[above]] = CREASE
+        strip[uppers] = 0.0
+        strip[: len(self.mesh.parents)] = strip[self.mesh.parents].mean(1)
+        strip[above] = 1.0
         return strip
 
 
