@@ -8,7 +8,7 @@ warm-up. "frames_a_second" is from the median of the chunks' times, "best" from 
 other programs delay least; CPU seconds a frame are measured with one thread. Needed: 15.
 
 Memory: `talk` from picture to video file, the audio repeated to 10 s and to 60 s, each in a process
-of its own; its peak resident set. Needed: at most 10 % apart.
+of its own with one thread; its peak resident set. Needed: at most 10 % apart.
 """
 
 from __future__ import annotations
@@ -84,13 +84,13 @@ def speed(studio: Studio, path: Path, audio: Path, threads: int) -> dict[str, An
     }
 
 
-def talk_and_tell(picture: Path, audio: Path, seconds: float, threads: int) -> None:
+def talk_and_tell(picture: Path, audio: Path, seconds: float) -> None:
     """Make a video, and print the peak memory of this process in MB as JSON."""
     import resource
 
     from synchrorama.models.talk import talk
 
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)
     waveform, sample_rate = repeated(audio, seconds)
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
@@ -102,12 +102,12 @@ def talk_and_tell(picture: Path, audio: Path, seconds: float, threads: int) -> N
     print(json.dumps({**row, "seconds": round(taken, 1)}))
 
 
-def memory(picture: Path, audio: Path, threads: int) -> list[dict[str, Any]]:
+def memory(picture: Path, audio: Path) -> list[dict[str, Any]]:
     """Peak memory of the whole pipeline for each length of audio."""
     rows = []
     for seconds in LENGTHS:
         command = [sys.executable, str(Path(__file__).resolve()), str(picture)]
-        command += ["--audio", str(audio), "--threads", str(threads), "--talk", str(seconds)]
+        command += ["--audio", str(audio), "--talk", str(seconds)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         rows.append(json.loads(done.stdout.splitlines()[-1]))
         print(rows[-1], flush=True)
@@ -126,7 +126,7 @@ def main() -> None:
     arguments = parser.parse_args()
     picture, audio, threads = arguments.pictures[0], arguments.audio, arguments.threads
     if arguments.talk:
-        talk_and_tell(picture, audio, arguments.talk, threads)
+        talk_and_tell(picture, audio, arguments.talk)
         return
     studio = Studio()
     summary: dict[str, Any] = {**machine(), "threads": threads}
@@ -139,7 +139,7 @@ def main() -> None:
     summary["fast_enough"] = summary["slowest_frames_a_second"] >= FRAMES_A_SECOND
     result: dict[str, Any] = {"summary": summary, "speed": rows}
     if not arguments.no_memory:
-        result["memory"] = memory(picture, audio, threads)
+        result["memory"] = memory(picture, audio)
         peaks = [row["peak_mb"] for row in result["memory"]]
         summary["peaks_apart_percent"] = round(100 * (max(peaks) / min(peaks) - 1), 1)
         summary["memory_flat"] = max(peaks) <= (1 + APART) * min(peaks)

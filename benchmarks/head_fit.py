@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=RESULTS / "head_fit.json")
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    torch.set_num_threads(1)
     studio = Studio()
     rows = []
     for path in arguments.pictures:
@@ -50,10 +50,12 @@ def main() -> None:
             print(f"{path.name:50} no face")
             continue
         taken = []
+        torch.set_num_threads(arguments.threads)
         for _ in range(REPEATS):
             start, busy = time.perf_counter(), time.process_time()
             fitted = fit_head(faces[0].landmarks, faces[0].coefficients, studio.head)
             taken.append((time.perf_counter() - start, time.process_time() - busy))
+        torch.set_num_threads(1)
         pitch, yaw, roll = (math.degrees(a) for a in rotation_angles(fitted.rotation).tolist())
         rows.append(
             {
