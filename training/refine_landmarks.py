@@ -43,6 +43,7 @@ def residuals(model: HeadModel, faces: list[tuple[Tensor, Tensor]]) -> tuple[Ten
 
 
 def main() -> None:
+    """Refine, and say what it gained."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--head", type=Path, required=True)
     parser.add_argument("--pictures", type=Path, required=True)
