@@ -79,7 +79,7 @@ class FineWindows:
         place: tuple[int, int, int, int],
         samples: int,
     ) -> tuple[Tensor, Tensor]:
-        """Colour times coverage [B, h, w, 3], and coverage [B, h, w, 1], of a window's triangles."""
+        """Colour times coverage [B, h, w, 3] and coverage [B, h, w, 1] of a window's triangles."""
         left, top, width, height = place
         corner = torch.tensor([left, top], device=points.device)
         xy = (points[..., :2] - corner) * samples
