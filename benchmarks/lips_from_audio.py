@@ -33,7 +33,7 @@ from ..training.speech_data import TEST_SENTENCES, emodb_utterances
 from ..training.visemes import fill_gaps
 
 Array = NDArray[np.float64]
-CLOSED = 0.02  # of jawOpen at 1: lips closed
+CLOSED = 0.05  # of the gap at jawOpen 1: about 4 % of the width of the mouth
 
 # How open the mouth is in each phone, 0..1: an order of phones by phonetics, not by our targets.
 OPENNESS: dict[str, float] = {

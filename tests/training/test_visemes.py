@@ -36,7 +36,7 @@ def test_lips_are_closed_in_the_middle_of_p_b_m(stop: str, vowel: str, each: flo
 
 def test_closing_begins_before_the_closure() -> None:
     _, gap = said("a a a p a a a")
-    assert gap[26] < 0.7 * gap[18]
+    assert gap[28] < 0.7 * gap[18]
     assert gap[31] == 0.0
 
 
