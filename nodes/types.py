@@ -18,6 +18,7 @@ Audio = dict[str, Any]  # {"waveform": [B, C, S] about -1..1, "sample_rate": Hz}
 
 # Socket ids are shared by all packs, hence the prefix; they never change.
 PortraitSocket = io.Custom("SYNCHRORAMA_PORTRAIT")
+EmotionSocket = io.Custom("SYNCHRORAMA_EMOTION")
 MotionSocket = io.Custom("SYNCHRORAMA_MOTION")
 
 # Core types that only later versions of ComfyUI declare.

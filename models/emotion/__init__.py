@@ -1,0 +1,1 @@
+"""Stage 2, emotion: what is felt, frame by frame."""
