@@ -17,8 +17,9 @@ from .fill import extend_columns
 from .photo_mesh import PhotoMesh, through
 from .polygon import signed_distance, smooth_loop, window
 
-GAZE = (0.17, 0.10)  # travel of the iris in eye widths, across and up, at coefficient 1
-LASHES = 2.0  # px inside the lids that may hold lashes
+GAZE = (0.22, 0.13)  # travel of the iris in eye widths, across and up, at coefficient 1
+LASHES = 0.09  # of the eye's width inside the lids that may hold lashes
+SHADE = 0.35  # of the light that a half closed lid takes from the eye under it
 ROOM = 0.35  # of the eye's width, kept around it for the continued texture
 
 
@@ -44,8 +45,9 @@ class Eyes:
         for eye, (texture, corner) in zip(EYES, self.textures, strict=True):
             loop = smooth_loop(points[:, eye.loop, :2])
             left, top, width, height = window(loop, 2, self.size)
-            gap, moved = self._lids(eye, points)
-            alpha = (signed_distance(loop, left, top, width, height) + 0.5).clamp(0, 1)
+            gap, moved, closed = self._lids(eye, points)
+            inside = signed_distance(loop, left, top, width, height)
+            alpha = (inside + 0.5).clamp(0, 1)
             alpha = alpha * (gap / 2).clamp(0, 1)[:, None, None]
             photo = through(pose, left, top, width, height)  # [B, h, w, 2]
             photo = photo - self._gaze(eye, change)[:, None, None]
@@ -58,15 +60,22 @@ class Eyes:
                 align_corners=False,
             ).permute(0, 2, 3, 1)
             ball = ball[..., :3].lerp(ball[..., 3:], moved[:, None, None, None])
+            edge = torch.exp(-inside.clamp(min=0) / (0.1 * self._width(eye)))
+            ball = ball * (1 - SHADE * closed[:, None, None] * edge)[..., None]
             patch = frames[:, top : top + height, left : left + width]
             patch += alpha[..., None] * (ball - patch)
 
-    def _lids(self, eye: EyePoints, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean gap between the lids [B] px, and how far it is from the photo's, [B] 0..1."""
+    def _lids(self, eye: EyePoints, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Mean gap between the lids [B] px, how far it is from the photo's and how much smaller."""
         upper, lower = list(eye.upper[1:-1]), list(eye.lower)
         rest = ((self.mesh.rest[lower] - self.mesh.rest[upper]) @ self.mesh.down).mean()
         gap = ((points[:, lower] - points[:, upper]) @ self.mesh.down).clamp(min=0).mean(1)
-        return gap, ((gap - rest).abs() / (0.2 * rest.abs()).clamp(min=1)).clamp(0, 1)
+        change = (gap - rest) / rest.abs().clamp(min=1)
+        return gap, (5 * change.abs()).clamp(0, 1), (-change).clamp(0, 1)
+
+    def _width(self, eye: EyePoints) -> float:
+        corners = self.mesh.rest[[eye.upper[0], eye.upper[-1]], :2]
+        return float((corners[0] - corners[1]).norm())
 
     def _gaze(self, eye: EyePoints, change: Tensor) -> Tensor:
         """Travel of the iris in photo px: [B, 2]."""
@@ -77,12 +86,10 @@ class Eyes:
         outward = value("Out") - value("In")
         right = outward if eye.side == "Left" else -outward  # of the picture
         up = value("Up") - value("Down")
-        corners = self.mesh.rest[[eye.upper[0], eye.upper[-1]], :2]
-        width = (corners[0] - corners[1]).norm()
         down = self.mesh.down[:2]
         across = torch.stack((down[1], -down[0]))
         travel = GAZE[0] * right[:, None] * across - GAZE[1] * up[:, None] * down
-        shift: Tensor = travel * width
+        shift: Tensor = travel * self._width(eye)
         return shift
 
     def _continued(self, image: Tensor, eye: EyePoints) -> tuple[Tensor, Tensor]:
@@ -93,6 +100,6 @@ class Eyes:
         inside = signed_distance(loop, left, top, w, h)[None]
         patch = image[top : top + h, left : left + w].permute(2, 0, 1)[None]
         deepest = float(inside.max())
-        filled = extend_columns(patch, (inside > min(LASHES, 0.5 * deepest)).float())
+        filled = extend_columns(patch, (inside > min(LASHES * width, 0.5 * deepest)).float())
         corner = torch.tensor([left, top], dtype=image.dtype, device=image.device)
         return torch.cat((patch, filled), 1), corner

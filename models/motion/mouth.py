@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..head import HeadModel, project
-from ..landmarks import EYES, INNER_LIPS, LOWER_LIP, UPPER_LIP
+from ..landmarks import EYES, INNER_LIPS, LIP_CORNERS, LOWER_LIP, UPPER_LIP
 from ..raster import interpolate, rasterise
 from ..types import Portrait
 from .fill import continue_outward
@@ -35,6 +35,7 @@ SKIN = (50, 280, 205, 425, 101, 330)  # landmarks on the cheeks
 SHOW = {"upper_teeth": 0.026, "lower_teeth": 0.022}
 WHITE = 0.80  # how bright the white of an eye is under full light
 OVERLAP = 0.05  # mouth widths by which a photo's own teeth are continued under its lips
+RIM = 1.5  # px of a lip's soft edge
 FRONT = 0.5  # head units, depth from which teeth are incisors
 SAMPLES = 2  # per pixel and axis
 
@@ -115,7 +116,7 @@ class Mouth:
         )
         colour = colour * shade[..., None]
         if self.photo is not None:
-            colour = self._own_teeth(self.photo, colour, teeth, left, top)
+            colour = self._own_teeth(self.photo, colour, teeth, points, left, top)
         patch = frames[:, top : top + height, left : left + width]
         patch += alpha[..., None] * (colour - patch)
 
@@ -162,35 +163,81 @@ class Mouth:
         return F.avg_pool2d(colour, SAMPLES).permute(0, 2, 3, 1) * self.light
 
     def _photo_mouth(self, image: Tensor) -> Tensor | None:
-        """The photo and where it shows the inside of the mouth: [1, 4, H, W], if it does."""
+        """The photo, and what it shows of the mouth's inside on skull and jaw: [1, 5, H, W]."""
         if not self.mesh.is_open:
             return None
-        loop = smooth_loop(self.mesh.rest[None, list(INNER_LIPS), :2], 3)
+        rest = self.mesh.rest[None, :, :2]
+        loop = smooth_loop(rest[:, list(INNER_LIPS)], 3)
         inside = signed_distance(loop, 0, 0, self.size, self.size)[None]
         photo = image.permute(2, 0, 1)[None]
         around = continue_outward(photo, (inside > 1).float())
         keep = (inside + 1.5).clamp(0, 1)
-        steps = torch.arange(self.size, device=image.device) + 0.5
-        middle = loop[0].mean(0)
-        down = self.mesh.down[:2]
-        below = (steps - middle[0]) * down[0] + (steps[:, None] - middle[1]) * down[1] > 0
-        beyond = torch.where(below, 0.5, OVERLAP * self.mesh.mouth_width)
-        shown = (inside / beyond + 1).clamp(0, 1)
-        return torch.cat((around + keep * (photo - around), shown), 1)
+        share = self._height_in_mouth(rest)
+        edge = _jaw_line(photo, share, inside)
+        self.has_lower_teeth = edge is not None
+        if edge is None:  # a rim next to the lip that belongs to neither once the mouth moves
+            edge = 1 - min(RIM / max(float(self.mesh.photo_gap[2:7].mean()), 1.0), 0.3)
+        jaw = ((share - edge) / 0.03 + 0.5).clamp(0, 1)
+        under_lip = (inside / (OVERLAP * self.mesh.mouth_width) + 1).clamp(0, 1)
+        shown = torch.where(share < 0.5, under_lip, (inside + 0.5).clamp(0, 1))
+        picture = around + keep * (photo - around)
+        return torch.cat((picture, shown * (1 - jaw), shown * jaw), 1)
+
+    def _height_in_mouth(self, rest: Tensor) -> Tensor:
+        """Where pixels lie between upper (0) and lower (1) lip of the photo: [1, 1, H, W]."""
+        away = []
+        for row in (UPPER_LIP[0], LOWER_LIP[0]):
+            line = rest[:, [LIP_CORNERS[0], *row, LIP_CORNERS[1]]]
+            there_and_back = torch.cat((line, line.flip(1)), 1)
+            away.append(-signed_distance(there_and_back, 0, 0, self.size, self.size)[None])
+        return away[0] / (away[0] + away[1]).clamp(min=1e-3)
 
     def _own_teeth(
-        self, photo: Tensor, colour: Tensor, teeth: Tensor, left: int, top: int
+        self, photo: Tensor, colour: Tensor, teeth: Tensor, points: Tensor, left: int, top: int
     ) -> Tensor:
-        """The window's colours with the photo's own teeth, which ride with the skull."""
+        """The window's colours with the photo's own teeth: upper on the skull, lower on the jaw."""
         height, width = colour.shape[1:3]
         pose = similarity(teeth[:, self.incisors, :2], self.closed[self.incisors, :2])
         at = through(pose, left, top, width, height)
-        seen = F.grid_sample(
-            photo.expand(len(teeth), -1, -1, -1),
-            at / self.size * 2 - 1,
-            align_corners=False,
-        ).permute(0, 2, 3, 1)
-        return colour + seen[..., 3:] * (seen[..., :3] - colour)
+        middle = list(LOWER_LIP[0][2:7])
+        lip = points[:, middle, :2].mean(1)
+        lip = torch.einsum("bij,bj->bi", pose[:, :, :2], lip) + pose[:, :, 2]
+        drop = lip - self.mesh.rest[middle, :2].mean(0)  # [B, 2] photo px
+        on_skull, on_jaw = (
+            F.grid_sample(
+                photo.expand(len(teeth), -1, -1, -1),
+                place / self.size * 2 - 1,
+                align_corners=False,
+            ).permute(0, 2, 3, 1)
+            for place in (at, at - drop[:, None, None])
+        )
+        skull = on_skull[..., 3:4]
+        jaw = (skull + on_jaw[..., 4:5]).clamp(max=1) - skull  # upper teeth hide lower ones
+        if not self.has_lower_teeth:
+            jaw = jaw * (1 - drop.norm(dim=1) / RIM).clamp(min=0)[:, None, None, None]
+        return colour * (1 - skull - jaw) + on_skull[..., :3] * skull + on_jaw[..., :3] * jaw
+
+
+def _jaw_line(photo: Tensor, share: Tensor, inside: Tensor) -> float | None:
+    """Height in the mouth, 0..1, of the dark gap between a photo's two rows of teeth, if any."""
+    grey = photo.mean(1)[0]
+    within = (inside[0, 0] > 1).nonzero()
+    low, high = within[:, 1].float().quantile(0.3), within[:, 1].float().quantile(0.7)
+    within = within[(within[:, 1] >= low) & (within[:, 1] <= high)]
+    heights = share[0, 0][within[:, 0], within[:, 1]]
+    bins = 20
+    place = (heights * bins).long().clamp(0, bins - 1)
+    count = torch.bincount(place, minlength=bins).clamp(min=1)
+    total = torch.zeros(bins, device=photo.device)
+    total.index_add_(0, place, grey[within[:, 0], within[:, 1]])
+    profile = total / count
+    darkest = int(profile[6:17].argmin()) + 6
+    dark = float(profile[darkest])
+    if dark < 0.75 * float(profile[:darkest].max()) and dark < 0.87 * float(
+        profile[darkest:].max()
+    ):
+        return (darkest + 0.5) / bins
+    return None
 
 
 def _normals(points: Tensor, head: HeadModel) -> Tensor:
@@ -233,12 +280,12 @@ def _light(image: Tensor, landmarks: Tensor) -> Tensor:
 
     skin = at(landmarks[list(SKIN)]).median(0).values.clamp(min=0.02)
     tint = skin / skin.mean() / torch.tensor([1.22, 0.96, 0.82], device=image.device)
-    tint = (tint / tint.mean()).lerp(torch.ones_like(tint), 0.35)  # part of it is the skin's own
+    tint = (tint / tint.mean()).lerp(torch.ones_like(tint), 0.5)  # part of it is the skin's own
     whites = []
     for eye in EYES:
         corners = landmarks[[eye.upper[0], eye.upper[-1]], :2]
         iris = landmarks[eye.iris[0], :2]
         whites.append(torch.cat([corners.lerp(iris, t) for t in (0.3, 0.4, 0.5)]))
     bright = at(torch.cat(whites)).mean(1).quantile(0.8) / WHITE
-    level = torch.maximum(bright, 1.15 * skin.mean()).clamp(0.1, 1.0)
+    level = torch.maximum(bright, 1.4 * skin.mean()).clamp(0.1, 1.0)
     return level * tint.clamp(0.3, 1.8)

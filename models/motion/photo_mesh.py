@@ -41,8 +41,9 @@ LID_DEPTH = 0.2  # eye widths by which it lies in front of it
 # Units of the head that read too weak on a photo, or show what no photo has (the eyeball).
 GAINS = {
     "mouthFunnel": 1.4,
-    "mouthFrownLeft": 1.6,
-    "mouthFrownRight": 1.6,
+    "mouthPucker": 1.25,
+    "mouthFrownLeft": 2.0,
+    "mouthFrownRight": 2.0,
     "browInnerUp": 1.5,
     "eyeWideLeft": 0.45,
     "eyeWideRight": 0.45,
@@ -98,7 +99,10 @@ class PhotoMesh(nn.Module):
         for rows in (*UPPER_LIP, *LOWER_LIP):
             _smooth_along(moves, rows)
         size = portrait.image.shape[0]
-        rings, ring_moves, ring_turn, ring_faces = _rings(surface, moves, _outline(parents), size)
+        room = _room(portrait)
+        rings, ring_moves, ring_turn, ring_faces = _rings(
+            surface, moves, _outline(parents), size, room
+        )
         flat = torch.cat((flat, rings))
         rest = torch.cat((flat, _gentle_depth(flat, surface)[:, None]), 1)
         down = F.normalize(rotation[:, 1] * torch.tensor([-1.0, -1.0, 0.0]), dim=0)
@@ -271,8 +275,20 @@ def _between(parents: Tensor) -> Tensor:
     )
 
 
+def _room(portrait: Portrait) -> Tensor:
+    """Whether the picture goes on beyond the crop: [4] left, top, right, bottom.
+
+    There the crop's border must hold still; at the picture's own border nothing is to be met.
+    """
+    height, width = portrait.source.shape[:2]
+    size = float(portrait.image.shape[0])
+    corners = torch.tensor([[0.0, size], [0.0, size], [1.0, 1.0]])
+    (left, right), (top, bottom) = (portrait.to_source @ corners).tolist()
+    return torch.tensor([left > 0.5, top > 0.5, right < width - 0.5, bottom < height - 0.5])
+
+
 def _rings(
-    surface: Tensor, moves: Tensor, outline: list[int], size: int
+    surface: Tensor, moves: Tensor, outline: list[int], size: int, room: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Ring vertices [R, 2], their moves [C, R, 3], their share of the turn [R], triangles."""
     loop = surface[outline, :2]
@@ -284,7 +300,8 @@ def _rings(
         flat = middle + radius * (loop - middle)
         points.append(flat)
         ring_moves.append(moves[:, outline] * following)
-        border = torch.minimum(flat, size - flat).amin(1) / (BORDER * size)
+        away = torch.cat((flat, size - flat), 1)  # px from the left, top, right and bottom
+        border = torch.where(room, away / (BORDER * size), 1.0).amin(1)
         turn.append(turning * _smooth(border))
         outer = len(surface) + number * count + torch.arange(count)
         triangles.append(torch.stack((inner, outer, inner.roll(-1)), 1))
@@ -332,7 +349,7 @@ def _even(moves: Tensor, flat: Tensor, parents: Tensor, radius: float) -> Tensor
 def _smooth_along(moves: Tensor, row: tuple[int, ...]) -> None:
     """Even out moves [C, N, 3] along a row of a lip, in place; its ends are the inner corners."""
     line = moves[:, [LIP_CORNERS[0], *row, LIP_CORNERS[1]]]
-    for _ in range(2):
+    for _ in range(4):
         inner = (line[:, :-2] + 2 * line[:, 1:-1] + line[:, 2:]) / 4
         line = torch.cat((line[:, :1], inner, line[:, -1:]), 1)
     moves[:, list(row)] = line[:, 1:-1]
