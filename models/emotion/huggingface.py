@@ -1,0 +1,148 @@
+"""What the emotion models of Hugging Face folders have in common: the folder, its labels.
+
+Shapes: N labels of a folder, 8 classes in the order of EMOTIONS.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..checkpoint import CheckpointError
+from ..types import EMOTIONS
+
+# What published folders call the classes. GoEmotions' fine labels are grouped as in its paper.
+SYNONYMS: dict[str, tuple[str, ...]] = {
+    "angry": ("anger", "ang", "annoyance", "disapproval", "frustrated", "frustration", "rage"),
+    "disgusted": ("disgust", "dis"),
+    "fearful": ("fear", "fea", "nervousness", "anxiety", "scared"),
+    "happy": (
+        "happiness", "hap", "joy", "joyful", "admiration", "amusement", "approval", "caring",
+        "desire", "excitement", "excited", "exc", "gratitude", "love", "optimism", "pride",
+        "relief",
+    ),
+    "neutral": ("neu", "calm", "boredom", "bored", "others"),
+    "sad": ("sadness", "disappointment", "embarrassment", "grief", "remorse"),
+    "surprised": (
+        "surprise", "sur", "pleasant surprise", "ps", "confusion", "curiosity", "realization",
+    ),
+    "contemptuous": ("contempt", "con"),
+}  # fmt: skip
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The folder's config.json, after a look at whether its weights can be used.
+
+    Args:
+        folder: As the hub gives it: config.json beside model.safetensors.
+
+    Raises:
+        CheckpointError: There is no such folder, config.json is missing or broken, or the weights
+            are missing or pickled.
+    """
+    if not (folder / "config.json").is_file():
+        raise CheckpointError(
+            f"'{folder.name}' holds no config.json. Choose a folder as the Hugging Face hub gives "
+            "it, with config.json and model.safetensors side by side."
+        )
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(
+            f"config.json in '{folder.name}' cannot be read ({error}). Get it again."
+        ) from error
+    if not isinstance(config, dict):
+        raise CheckpointError(
+            f"config.json in '{folder.name}' does not describe a model. Get it again."
+        )
+    if not any(folder.glob("*.safetensors")):
+        pickled = next((p.name for pattern in ("*.bin", "*.pt", "*.pth", "*.ckpt")
+                        for p in folder.glob(pattern)), None)  # fmt: skip
+        if pickled:
+            raise CheckpointError(
+                f"'{folder.name}' holds pickled weights ({pickled}), which can run code and are "
+                "not opened. Get model.safetensors from the model's page (often on its branch "
+                "refs/pr/…), or convert it with the hub's space safetensors/convert."
+            )
+        raise CheckpointError(
+            f"'{folder.name}' holds no model.safetensors. Get it from the model's page on the hub."
+        )
+    return config
+
+
+def load_whole(model_class: Any, folder: Path) -> Any:
+    """A transformers model with every weight from the folder, on the CPU, for inference.
+
+    Args:
+        model_class: With from_pretrained, e.g. transformers.AutoModelForSequenceClassification.
+        folder: Checked by `read_config`.
+
+    Raises:
+        CheckpointError: The weights cannot be read, or do not fill the model.
+    """
+    try:
+        model, info = model_class.from_pretrained(
+            str(folder),
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    except Exception as error:  # transformers raises what its many parts raise
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise CheckpointError(
+            f"'{folder.name}' cannot be loaded ({reason}). Get the folder again, or choose another."
+        ) from error
+    wrong = sorted({*info["missing_keys"], *(str(key) for key in info["mismatched_keys"])})
+    if wrong:
+        raise CheckpointError(
+            f"'{folder.name}' lacks {len(wrong)} weights of {type(model).__name__}, first "
+            f"{', '.join(wrong[:5])}. It was made by other code: choose another folder."
+        )
+    return model.float().train(False).requires_grad_(False)
+
+
+def labels(config: dict[str, Any]) -> list[str]:
+    """The folder's labels in the order of its outputs; LABEL_0 and so on where it names none."""
+    named = config.get("id2label") or {}
+    if not named:
+        return [f"LABEL_{i}" for i in range(int(config.get("num_labels", 2)))]
+    return [str(named[key]) for key in sorted(named, key=int)]
+
+
+def class_map(names: list[str], folder: str) -> tuple[Tensor, tuple[str, ...]]:
+    """Which class each label counts for, [N, 8] of 0 and 1, and the labels that count for none.
+
+    Args:
+        names: The folder's labels.
+        folder: Its name, for the message.
+
+    Raises:
+        CheckpointError: No label, or only one class, is known.
+    """
+    table = torch.zeros(len(names), len(EMOTIONS))
+    unknown = []
+    for row, name in enumerate(names):
+        plain = name.strip().lower().replace("_", " ").replace("-", " ")
+        column = _column(plain)
+        if column is None:
+            unknown.append(name)
+        else:
+            table[row, column] = 1.0
+    if int((table.sum(0) > 0).sum()) < 2:
+        raise CheckpointError(
+            f"'{folder}' tells {', '.join(names[:8])}, which are not emotions that are known here "
+            f"({', '.join(EMOTIONS)}). Choose a folder with such labels in its config.json."
+        )
+    return table, tuple(unknown)
+
+
+def _column(name: str) -> int | None:
+    for index, emotion in enumerate(EMOTIONS):
+        if name == emotion or name in SYNONYMS[emotion]:
+            return index
+    return None
