@@ -179,7 +179,7 @@ class Mouth:
             edge = 1 - min(RIM / max(float(self.mesh.photo_gap[2:7].mean()), 1.0), 0.3)
         jaw = ((share - edge) / 0.03 + 0.5).clamp(0, 1)
         under_lip = (inside / (OVERLAP * self.mesh.mouth_width) + 1).clamp(0, 1)
-        shown = torch.where(share < 0.5, under_lip, (inside + 0.5).clamp(0, 1))
+        shown = torch.where(share < 0.5, under_lip, (2 * inside + 2).clamp(0, 1))
         picture = around + keep * (photo - around)
         return torch.cat((picture, shown * (1 - jaw), shown * jaw), 1)
 
