@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 FOLDER = "synchrorama"
+BUILT_IN = "built-in"  # instead of a folder: the weights that ship with the pack
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -24,6 +25,34 @@ def register_folder() -> None:
     paths, _ = folder_paths.folder_names_and_paths[FOLDER]
     # ComfyUI leaves the set of extensions empty, which would list every file.
     folder_paths.folder_names_and_paths[FOLDER] = (paths, {".safetensors"})
+
+
+def model_folders() -> list[str]:
+    """Names of the Hugging Face folders in models/synchrorama: all that hold a config.json."""
+    paths, _ = folder_paths.folder_names_and_paths.get(FOLDER, ([], set()))
+    found = {
+        config.parent.relative_to(path).as_posix()
+        for path in paths
+        for pattern in ("*/config.json", "*/*/config.json")
+        for config in Path(path).glob(pattern)
+    }
+    return sorted(found)
+
+
+def model_folder(name: str) -> Path:
+    """Where a folder of `model_folders` is.
+
+    Raises:
+        ValueError: It is gone.
+    """
+    paths, _ = folder_paths.folder_names_and_paths.get(FOLDER, ([], set()))
+    for path in paths:
+        if name in model_folders() and (Path(path) / name / "config.json").is_file():
+            return Path(path) / name
+    raise ValueError(
+        f"'model' is '{name}', which is not in the folder models/{FOLDER}. Choose '{BUILT_IN}', or "
+        "put the folder there."
+    )
 
 
 def device() -> torch.device:

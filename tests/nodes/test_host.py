@@ -69,3 +69,19 @@ def test_models_folder_lists_weights_only(tmp_path, monkeypatch):
     host.register_folder()
     host.register_folder()
     assert folder_paths.get_filename_list(host.FOLDER) == ["a.safetensors"]
+
+
+def test_folders_of_hugging_face_are_listed_and_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(folder_paths, "models_dir", str(tmp_path))
+    monkeypatch.setattr(folder_paths, "folder_names_and_paths", {})
+    assert host.model_folders() == []
+    host.register_folder()
+    for name in ("voice", "someone/text", "no-config"):
+        (tmp_path / host.FOLDER / name).mkdir(parents=True)
+    for name in ("voice", "someone/text"):
+        (tmp_path / host.FOLDER / name / "config.json").touch()
+    assert host.model_folders() == ["someone/text", "voice"]
+    assert host.model_folder("someone/text") == tmp_path / host.FOLDER / "someone" / "text"
+    for name in ("gone", "../outside"):
+        with pytest.raises(ValueError, match=f"'model' is '{name}', which is not in the folder"):
+            host.model_folder(name)

@@ -48,4 +48,4 @@ def test_every_socket_is_explained():
     for schema in SCHEMAS:
         for one in (*schema.inputs, *schema.outputs):
             kind = str(one.io_type)
-            assert kind in page or kind in ("INT", "FLOAT", "MASK"), kind
+            assert kind in page or kind in ("INT", "FLOAT", "MASK", "COMBO"), kind

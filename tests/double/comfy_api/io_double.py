@@ -48,6 +48,7 @@ Video = Custom("VIDEO")
 Int = Custom("INT")
 Float = Custom("FLOAT")
 String = Custom("STRING")
+Combo = Custom("COMBO")
 
 
 class _IntInput(_NumberInput):
@@ -107,7 +108,25 @@ class _StringInput(Input):
         self.multiline, self.placeholder, self.default = multiline, placeholder, default
 
 
+class _ComboInput(Input):
+    Parent = Combo
+
+    def __init__(
+        self,
+        id,
+        options=None,
+        display_name=None,
+        optional=False,
+        tooltip=None,
+        lazy=None,
+        default=None,
+    ):
+        super().__init__(id, display_name, optional, tooltip, lazy)
+        self.options, self.default = options, default
+
+
 Int.Input, Float.Input, String.Input = _IntInput, _FloatInput, _StringInput
+Combo.Input = _ComboInput
 
 
 @dataclass
