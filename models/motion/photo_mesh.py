@@ -32,7 +32,7 @@ BLUR = 0.018  # face widths
 BORDER = 0.12  # of the crop's side, where the turn fades
 # How much deeper than the sheet the head is taken in a turn, across and up. A sheet cannot hide its
 # far side as a head does; deeper, a turn of it looks like one of the same angle.
-DEPTH_GAIN = (1.55, 1.25)
+DEPTH_GAIN = (1.55, 1.32)
 FRONTAL, PROFILE = 0.26, 0.79  # yaw of a photo in radians from and to which that fades
 SLOPE = 1.6  # the steepest the surface may be, depth px per picture px
 UPPER_LID_SHARE = 0.92  # of the way to a closed eye
@@ -42,6 +42,8 @@ LID_DEPTH = 0.2  # eye widths by which it lies in front of it
 GAINS = {
     "mouthFunnel": 1.4,
     "mouthPucker": 1.25,
+    "mouthSmileLeft": 1.15,
+    "mouthSmileRight": 1.15,
     "mouthFrownLeft": 2.0,
     "mouthFrownRight": 2.0,
     "browInnerUp": 1.5,
