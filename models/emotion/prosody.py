@@ -10,10 +10,12 @@ import math
 import torch
 from torch import Tensor
 
-from ..speech import HOP, SAMPLE_RATE
+from ..speech import HOP, MELS, SAMPLE_RATE
 
 LOWEST, HIGHEST = 60.0, 500.0  # Hz, of the voices that are looked for
 SPAN = 512  # samples compared at each lag, 32 ms
+VOICED = 0.7  # periodicity above which a frame has a pitch
+LOUD = 0.0  # loudness above which it counts as speech
 DOUBT = 0.2  # of YIN's normalised difference: a lag below this is a period
 
 
@@ -66,3 +68,50 @@ def _periods(block: Tensor, shortest: int, longest: int) -> tuple[Tensor, Tensor
     shift = 0.5 * (left - right) / (left - 2.0 * mid + right).clamp_min(1e-6)
     period = lag + shift.clamp(-0.5, 0.5)
     return SAMPLE_RATE / period, torch.where(silent, 0.0, (1.0 - mid).clamp(0.0, 1.0))
+
+
+def loudness(mel: Tensor) -> Tensor:
+    """How loud each frame is, [..., L]: 1 as loud speech in the clip, 0 is 20 dB less.
+
+    Args:
+        mel: [..., L, 80] from `speech.log_mel`.
+    """
+    decades = 2.0 * math.log(10.0)
+    return ((decades * mel).logsumexp(-1) - math.log(MELS)) / decades
+
+
+def excitement(features: Tensor) -> Tensor:
+    """How high, loud and fast the voice is against its own average, [L] -1..1; 0 in silence.
+
+    Pitch, loudness and the rate at which syllables begin are each taken over half a second to a
+    second, compared with the clip's own mean and spread, and averaged.
+
+    Args:
+        features: [L, 82] from `speech_emotion.frame_features`.
+    """
+    mel, octave, periodic = features[:, :MELS], features[:, MELS], features[:, MELS + 1]
+    level = loudness(mel)
+    voiced = (periodic > VOICED) & (level > LOUD)
+    if int(voiced.sum()) < 10:
+        return torch.zeros_like(level)
+    rising = voiced[1:] & ~voiced[:-1]
+    onsets = torch.nn.functional.pad(rising.float(), (1, 0))
+    high = _relative(octave, voiced, 25)
+    loud = _relative(level, voiced, 25)
+    fast = _relative(onsets, torch.ones_like(voiced), 50)
+    near = _around(voiced.float(), 25)
+    return ((high + loud + fast) / 3.0).tanh() * (near / 0.2).clamp(0.0, 1.0)
+
+
+def _around(x: Tensor, reach: int) -> Tensor:
+    """Weighted mean [L] over 2 reach + 1 frames, most for those in the middle."""
+    weights = torch.hann_window(2 * reach + 3, periodic=False, device=x.device)[1:-1]
+    kernel = (weights / weights.sum())[None, None]
+    return torch.nn.functional.conv1d(x.float()[None, None], kernel, padding=reach)[0, 0]
+
+
+def _relative(x: Tensor, mask: Tensor, reach: int) -> Tensor:
+    """A smooth track [L] in its own standard deviations around its own mean, frames of a mask."""
+    smooth = _around(x * mask, reach) / _around(mask.float(), reach).clamp_min(1e-3)
+    inside = smooth[mask]
+    return ((smooth - inside.mean()) / inside.std().clamp_min(1e-2)).clamp(-2.0, 2.0)
