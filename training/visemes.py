@@ -191,9 +191,7 @@ def _hold(times: Array, start: float, end: float) -> Array:
     """1 for at least 40 ms around a sound that must be seen, early rather than late; soft edges."""
     missing = max(0.0, 0.04 - (end - start))
     start, end = start - 0.7 * missing, end + 0.3 * missing
-    return np.minimum(
-        _ease((times - (start - 0.035)) / 0.035), _ease((end + 0.025 - times) / 0.025)
-    )
+    return np.minimum(_ease((times - (start - 0.05)) / 0.05), _ease((end + 0.03 - times) / 0.03))
 
 
 def _activity(phones: list[Phone], times: Array) -> Array:

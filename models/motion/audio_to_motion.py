@@ -133,7 +133,7 @@ class AudioToMotion(nn.Module):
     def articulate(self, mel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What the mouth does: shapes [B, L, 9], closure [B, L], activity [B, L], each 0..1."""
         raw = self.logits(mel)
-        closure = _sure(raw[..., -2].sigmoid(), 0.2, 0.9)
+        closure = _sure(raw[..., -2].sigmoid(), 0.1, 0.8)
         activity = _sure(raw[..., -1].sigmoid(), 0.15, 0.6)
         return raw[..., :-2].clamp(0.0, 1.0), closure, activity
 
