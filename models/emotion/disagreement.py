@@ -64,12 +64,13 @@ def disagreements(emotions: Mapping[str, Emotion]) -> str:
 
 def _apart(a: Emotion, b: Emotion, as_points: bool) -> Tensor:
     """Frames in which both are sure, neither is neutral, and they differ, [T] bool."""
-    sure = (a.confidence >= SURE) & (b.confidence >= SURE)
+    apart = (a.confidence >= SURE) & (b.confidence >= SURE)
     if as_points:
-        return sure & ((a.valence_arousal - b.valence_arousal).norm(dim=1) > APART)
+        return apart & ((a.valence_arousal - b.valence_arousal).norm(dim=1) > APART)
     tops = [emotion.scores.argmax(1) for emotion in (a, b)]
-    neutral = EMOTIONS.index("neutral")
-    return sure & (tops[0] != tops[1]) & (tops[0] != neutral) & (tops[1] != neutral)
+    for top in tops:
+        apart = apart & (top != EMOTIONS.index("neutral"))
+    return apart & (tops[0] != tops[1])
 
 
 def _runs(mask: Tensor) -> list[tuple[int, int]]:

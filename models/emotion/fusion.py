@@ -28,7 +28,7 @@ FLOOR = 1e-3  # scores below are all the same to the network
 class EmotionFusionConfig:
     """Sizes of the network."""
 
-    width: int = 64  # channels of a token
+    width: int = 48  # channels of a token
     heads: int = 4  # of the attention, a divisor of the width
     layers: int = 2  # times that the estimates look at each other
 
@@ -89,7 +89,7 @@ class EmotionFusion(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.query = nn.Linear(width, 1)
         self.embedding = nn.Sequential(
-            nn.Linear(width, EMBEDDING), nn.GELU(), nn.Linear(EMBEDDING, EMBEDDING)
+            nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, EMBEDDING)
         )
         self.to_scores = nn.Linear(EMBEDDING, len(EMOTIONS))
         self.to_valence_arousal = nn.Linear(EMBEDDING, 2)
