@@ -84,20 +84,38 @@ class MotionFrames:
     def _warp(self, points: Tensor) -> Tensor:
         """The photo drawn on the moved mesh: [B, H, W, 3]."""
         size = self.image.shape[0]
-        half = (size + 1) // 2
         mesh = self.mesh
-        xy = points[..., :2] / 2
-        depth = points[..., 2] + mesh.order
-        index = rasterise(xy, depth, mesh.faces, half, half, mesh.behind)
-        place = interpolate(index, xy, mesh.faces, mesh.rest[:, :2].expand(len(points), -1, -1))
-        steps = 2 * torch.arange(half, device=points.device, dtype=points.dtype) + 1
-        here = torch.stack((steps.expand(half, -1), steps[:, None].expand(-1, half)), -1)
-        flow = torch.where((index >= 0)[..., None], place - here, 0.0).permute(0, 3, 1, 2)
+        wide, _ = self._flow(points, mesh.faces, mesh.behind, 4)
+        face, covered = self._flow(points, mesh.face_faces, mesh.face_behind, 2)
+        half = face.shape[2]
+        wide = F.interpolate(wide, scale_factor=2, mode="bilinear", align_corners=False)
+        flow = torch.where(covered, face, wide[:, :, :half, :half])
         flow = F.interpolate(flow, scale_factor=2, mode="bilinear", align_corners=False)
         flow = flow[:, :, :size, :size].permute(0, 2, 3, 1)
-        steps = torch.arange(size, device=points.device, dtype=points.dtype) + 0.5
-        here = torch.stack((steps.expand(size, -1), steps[:, None].expand(-1, size)), -1)
-        at = (flow + here) / size * 2 - 1
+        at = (flow + _centres(size, 1, flow)) / size * 2 - 1
         photo = self.image.permute(2, 0, 1)[None].expand(len(points), -1, -1, -1)
         out = F.grid_sample(photo, at, padding_mode="border", align_corners=False)
         return out.permute(0, 2, 3, 1)
+
+    def _flow(
+        self, points: Tensor, faces: Tensor, behind: Tensor, step: int
+    ) -> tuple[Tensor, Tensor]:
+        """Way from frame to photo in px at every step-th pixel, and where there are triangles.
+
+        Returns:
+            [B, 2, h, w], zero without a triangle; [B, 1, h, w] bool.
+        """
+        side = -(-self.image.shape[0] // step)
+        xy = points[..., :2] / step
+        depth = points[..., 2] + self.mesh.order
+        index = rasterise(xy, depth, faces, side, side, behind)
+        place = interpolate(index, xy, faces, self.mesh.rest[:, :2])
+        covered = (index >= 0)[:, None]
+        flow = (place - _centres(side, step, place)).permute(0, 3, 1, 2).contiguous()
+        return torch.where(covered, flow, 0.0), covered
+
+
+def _centres(side: int, step: int, like: Tensor) -> Tensor:
+    """Pixel centres [side, side, 2] of a grid whose cells are step px wide."""
+    steps = step * (torch.arange(side, device=like.device, dtype=like.dtype) + 0.5)
+    return torch.stack((steps.expand(side, -1), steps[:, None].expand(-1, side)), -1)

@@ -29,6 +29,7 @@ CAVITY = (0.24, 0.09, 0.085)
 UPPER_TEETH = (0.0, 0.048, 0.085, 0.128, 0.168)
 LOWER_TEETH = (0.0, 0.030, 0.063, 0.102, 0.142)
 CREVICE = 0.0045  # width of the dark line between teeth, head units
+CREVICE_STEPS, REACH = 256, 0.25  # of the table of them, and how far along the arch it reaches
 SKIN = (50, 280, 205, 425, 101, 330)  # landmarks on the cheeks
 # Head units by which the teeth are lowered: 4 mm of the upper ones would show under a lifted lip,
 # and the lower ones stay behind theirs.
@@ -74,10 +75,12 @@ class Mouth:
         self.incisors = ((self.kind.cpu() == 2) & in_front).nonzero()[:, 0].to(device)
         if mesh.is_open:  # the photo has its own upper teeth
             self.faces = self.faces[self.kind[self.faces[:, 0]] != PARTS.index("upper_teeth")]
+        self.faces = self.faces[_facing(self.closed, self.faces)]
         self.face_kind = self.kind[self.faces[:, 0]]
         self.along = _arch_length(head.vertices[chosen]).to(device)
         self.lips_depth = float(mesh.rest[[13, 14], 2].mean())
         self.unit = fitted.scale
+        self.crevices = _crevices().to(device)
         self.light = _light(image, portrait.landmarks.to(device))
         self.photo = self._photo_mouth(image)
 
@@ -149,11 +152,8 @@ class Mouth:
         albedo = torch.tensor(ALBEDO, device=teeth.device)[kind]
         facing = F.normalize(seen[..., :3], dim=-1)[..., 2].abs()
         along = seen[..., 3].abs()
-        line = torch.ones_like(along)
-        for number, edges in ((1, LOWER_TEETH), (2, UPPER_TEETH)):
-            for edge in edges:
-                dark = 1 - 0.2 * torch.exp(-(((along - edge) / CREVICE) ** 2))
-                line = torch.where(kind == number, line * dark, line)
+        place = (along * (CREVICE_STEPS / REACH)).long().clamp(max=CREVICE_STEPS - 1)
+        line = self.crevices.flatten()[kind * CREVICE_STEPS + place]
         deep = ((seen[..., 5] - self.lips_depth) / self.unit + 0.07).clamp(max=0)
         falloff = torch.exp(deep / 0.16) * torch.exp(-((along / 0.22) ** 2))
         colour = albedo * ((0.55 + 0.45 * facing) * line * falloff)[..., None]
@@ -248,6 +248,23 @@ def _normals(points: Tensor, head: HeadModel) -> Tensor:
     for k in range(3):
         out.index_add_(0, head.faces[:, k], face)
     return F.normalize(out, dim=1)
+
+
+def _facing(points: Tensor, faces: Tensor) -> Tensor:
+    """Which triangles [F, 3] of points [Q, 3] px face the viewer."""
+    a, b, c = points[faces][..., :2].unbind(1)
+    u, v = b - a, c - a
+    return u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0] < 0
+
+
+def _crevices() -> Tensor:
+    """Light that is left between teeth, by part and distance along the arch: [3, CREVICE_STEPS]."""
+    along = (torch.arange(CREVICE_STEPS) + 0.5) * (REACH / CREVICE_STEPS)
+    table = torch.ones(len(PARTS), CREVICE_STEPS)
+    for name, edges in (("lower_teeth", LOWER_TEETH), ("upper_teeth", UPPER_TEETH)):
+        for edge in edges:
+            table[PARTS.index(name)] *= 1 - 0.2 * torch.exp(-(((along - edge) / CREVICE) ** 2))
+    return table
 
 
 def _arch_length(points: Tensor) -> Tensor:

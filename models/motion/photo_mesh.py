@@ -61,6 +61,8 @@ class PhotoMesh(nn.Module):
 
     rest: Tensor  # [N, 3]
     faces: Tensor  # [M, 3]
+    face_faces: Tensor  # [M', 3] those of the face alone
+    face_behind: Tensor  # [M'] as behind
     behind: Tensor  # [M] 0 skin; 1 rings; 2 mouth, eyes, and what the photo shows from behind
     folded: Tensor  # [N] next to a triangle that the photo shows from behind
     order: Tensor  # [N] what to add to a vertex's depth to tell what hides what
@@ -116,6 +118,8 @@ class PhotoMesh(nn.Module):
         self.register_buffer("folded", folded)
         self.register_buffer("rest", rest)
         self.register_buffer("faces", faces)
+        self.register_buffer("face_faces", head.surface_faces)
+        self.register_buffer("face_behind", 2 * hole)
         self.register_buffer("behind", torch.cat((2 * hole, torch.ones(len(ring_faces)))))
         true = torch.cat((surface[:, 2], rest[len(surface) :, 2]))
         self.register_buffer("order", true - rest[:, 2])
