@@ -13,8 +13,9 @@ from torch import Tensor
 
 from ..landmarks import EYES, EyePoints
 from ..types import ARKIT_INDEX
+from .affine import through
 from .fill import extend_columns
-from .photo_mesh import PhotoMesh, through
+from .photo_mesh import PhotoMesh
 from .polygon import signed_distance, smooth_loop, window
 
 GAZE = (0.22, 0.13)  # travel of the iris in eye widths, across and up, at coefficient 1

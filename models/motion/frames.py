@@ -15,9 +15,10 @@ from ..head import HeadModel
 from ..landmarks import EYES
 from ..raster import interpolate, rasterise
 from ..types import Motion, Portrait
+from .affine import similarity
 from .eyes import Eyes
 from .mouth import Mouth
-from .photo_mesh import PhotoMesh, similarity
+from .photo_mesh import PhotoMesh
 from .windows import FineWindows
 
 CHUNK = 8  # frames drawn at once

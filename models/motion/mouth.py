@@ -16,8 +16,9 @@ from ..head import HeadModel, project
 from ..landmarks import EYES, INNER_LIPS, LIP_CORNERS, LOWER_LIP, UPPER_LIP
 from ..raster import interpolate, rasterise
 from ..types import Portrait
+from .affine import similarity, through
 from .fill import continue_outward
-from .photo_mesh import PhotoMesh, similarity, through
+from .photo_mesh import PhotoMesh
 from .polygon import signed_distance, smooth_loop, window
 
 PARTS = ("tongue", "lower_teeth", "upper_teeth")

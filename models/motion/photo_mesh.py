@@ -13,28 +13,23 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..head import HeadModel, project, rotation_angles, rotation_matrix
-from ..landmarks import EYES, LIP_CORNERS, LOWER_LIP, MOUTH_CORNERS, OVAL, UPPER_LIP, EyePoints
+from ..landmarks import EYES, LOWER_LIP, UPPER_LIP, EyePoints
 from ..types import ARKIT_INDEX, Portrait
-
-# Rings: distance from the face's middle as a multiple of the oval's, how much of the head's turn
-# and how much of the outline's expression they follow.
-RINGS = (
-    (1.06, 1.00, 0.75),
-    (1.14, 0.98, 0.45),
-    (1.25, 0.92, 0.20),
-    (1.40, 0.78, 0.05),
-    (1.60, 0.52, 0.00),
-    (1.85, 0.25, 0.00),
-    (2.15, 0.08, 0.00),
-    (2.60, 0.00, 0.00),
+from .rings import outline_of, rings_around, room_around
+from .surface import (
+    even_out,
+    gentle_depth,
+    lid_followers,
+    lip_and_lid_middles,
+    smooth_along,
+    turned_away,
 )
-BLUR = 0.018  # face widths
-BORDER = 0.12  # of the crop's side, where the turn fades
+
+BLUR = 0.018  # face widths over which moves are averaged
 # How much deeper than the sheet the head is taken in a turn, across and up. A sheet cannot hide its
 # far side as a head does; deeper, a turn of it looks like one of the same angle.
 DEPTH_GAIN = (1.55, 1.32)
 FRONTAL, PROFILE = 0.26, 0.79  # yaw of a photo in radians from and to which that fades
-SLOPE = 1.6  # the steepest the surface may be, depth px per picture px
 UPPER_LID_SHARE = 0.92  # of the way to a closed eye
 LID_OVERLAP = 0.15  # of the open eye, by which a closed upper lid covers the lower one's rim
 LID_DEPTH = 0.2  # eye widths by which it lies in front of it
@@ -97,21 +92,21 @@ class PhotoMesh(nn.Module):
         self.register_buffer("parents", parents)
         self.register_buffer("share", share)
 
-        moves = _even(moves, flat, parents, BLUR * self.face_width)
+        moves = even_out(moves, flat, parents, BLUR * self.face_width)
         for name, gain in GAINS.items():
             moves[ARKIT_INDEX[name]] *= gain
         for rows in (*UPPER_LIP, *LOWER_LIP):
-            _smooth_along(moves, rows)
+            smooth_along(moves, rows)
         size = portrait.image.shape[0]
-        room = _room(portrait)
-        rings, ring_moves, ring_turn, ring_faces = _rings(
-            surface, moves, _outline(parents), size, room
+        room = room_around(portrait)
+        rings, ring_moves, ring_turn, ring_faces = rings_around(
+            surface, moves, outline_of(parents), size, room
         )
         flat = torch.cat((flat, rings))
-        rest = torch.cat((flat, _gentle_depth(flat, surface)[:, None]), 1)
+        rest = torch.cat((flat, gentle_depth(flat, surface)[:, None]), 1)
         down = F.normalize(rotation[:, 1] * torch.tensor([-1.0, -1.0, 0.0]), dim=0)
         faces = torch.cat((head.surface_faces, ring_faces))
-        turned = _turned_away(flat, head.surface_faces) * (1 - head.surface_hole)
+        turned = turned_away(flat, head.surface_faces) * (1 - head.surface_hole)
         hole = torch.maximum(head.surface_hole, turned)
         folded = torch.zeros(len(flat), dtype=torch.bool)
         folded[head.surface_faces[turned > 0]] = True
@@ -126,8 +121,8 @@ class PhotoMesh(nn.Module):
         self.register_buffer("turn", torch.cat((torch.ones(len(surface)), ring_turn)))
         self.register_buffer("own", fitted.expression)
         self.register_buffer("down", down)
-        self.register_buffer("lid_followers", _followers(parents))
-        self.register_buffer("between", _between(parents))
+        self.register_buffer("lid_followers", lid_followers(parents))
+        self.register_buffer("between", lip_and_lid_middles(parents))
         self.register_buffer("moves", torch.cat((moves, ring_moves), 1))
         for eye in EYES:
             self._close_lid(eye)
@@ -224,143 +219,3 @@ class PhotoMesh(nn.Module):
         if points.shape[1] == len(self.turn):
             out = points[..., :2] + self.turn[:, None] * (out - points[..., :2])
         return torch.cat((out, turned[..., 2:]), -1)
-
-
-def similarity(moved: Tensor, home: Tensor) -> Tensor:
-    """Affines [B, 2, 3] that carry points moved [B, P, 2] px back to home [P, 2] px best.
-
-    A turn, a growth and a shift on the picture, as a rigid part of the head makes them.
-    """
-    centre, middle = moved.mean(1), home.mean(0)
-    a, b = moved - centre[:, None], home - middle
-    norm = a.square().sum((1, 2)).clamp(min=1e-6)
-    real = (a * b).sum((1, 2)) / norm
-    imaginary = (a[..., 0] * b[:, 1] - a[..., 1] * b[:, 0]).sum(1) / norm
-    turn = torch.stack(
-        (torch.stack((real, -imaginary), -1), torch.stack((imaginary, real), -1)), 1
-    )  # [B, 2, 2]
-    shift = middle - torch.einsum("bij,bj->bi", turn, centre)
-    return torch.cat((turn, shift[..., None]), 2)
-
-
-def through(affines: Tensor, left: int, top: int, width: int, height: int) -> Tensor:
-    """A window's pixel centres under affines [B, 2, 3]: [B, h, w, 2] px."""
-    x = left + torch.arange(width, device=affines.device, dtype=affines.dtype) + 0.5
-    y = top + torch.arange(height, device=affines.device, dtype=affines.dtype) + 0.5
-    grid = torch.stack((x.expand(height, -1), y[:, None].expand(-1, width)), -1)
-    return torch.einsum("bij,hwj->bhwi", affines[:, :, :2], grid) + affines[:, None, None, :, 2]
-
-
-def _outline(parents: Tensor) -> list[int]:
-    """Surface vertices along the face's oval, each landmark followed by its edge's middle."""
-    pairs = {tuple(sorted(p)): k for k, p in enumerate(parents.tolist()) if p[0] != p[1]}
-    loop: list[int] = []
-    for a, b in zip(OVAL, (*OVAL[1:], OVAL[0]), strict=True):
-        loop += [a, pairs[min(a, b), max(a, b)]]
-    return loop
-
-
-def _followers(parents: Tensor) -> Tensor:
-    """Edge vertices that leave a lid, and the lid's landmark: [2, L]."""
-    lids = {k for eye in EYES for k in (*eye.upper[1:-1], *eye.lower)}
-    corners = {k for eye in EYES for k in (eye.upper[0], eye.upper[-1])}
-    rows = []
-    for number, (a, b) in enumerate(parents.tolist()):
-        if a != b and (a in lids) != (b in lids) and not {a, b} & corners:
-            rows.append((number, a if a in lids else b))
-    return torch.tensor(rows).T
-
-
-def _between(parents: Tensor) -> Tensor:
-    """Edge vertices [E] whose two landmarks belong to one eye's lids or to the lips."""
-    lips = {k for row in (*UPPER_LIP, *LOWER_LIP) for k in row} | {*LIP_CORNERS, *MOUTH_CORNERS}
-    groups = [lips, *(set(eye.loop) for eye in EYES)]
-    pairs = [set(pair) for pair in parents.tolist()]
-    return torch.tensor(
-        [k for k, pair in enumerate(pairs) if len(pair) == 2 and any(pair <= g for g in groups)]
-    )
-
-
-def _room(portrait: Portrait) -> Tensor:
-    """Whether the picture goes on beyond the crop: [4] left, top, right, bottom.
-
-    There the crop's border must hold still; at the picture's own border nothing is to be met.
-    """
-    height, width = portrait.source.shape[:2]
-    size = float(portrait.image.shape[0])
-    corners = torch.tensor([[0.0, size], [0.0, size], [1.0, 1.0]])
-    (left, right), (top, bottom) = (portrait.to_source @ corners).tolist()
-    return torch.tensor([left > 0.5, top > 0.5, right < width - 0.5, bottom < height - 0.5])
-
-
-def _rings(
-    surface: Tensor, moves: Tensor, outline: list[int], size: int, room: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Ring vertices [R, 2], their moves [C, R, 3], their share of the turn [R], triangles."""
-    loop = surface[outline, :2]
-    middle = loop.mean(0)
-    count = len(outline)
-    points, ring_moves, turn, triangles = [], [], [], []
-    inner = torch.tensor(outline)
-    for number, (radius, turning, following) in enumerate(RINGS):
-        flat = middle + radius * (loop - middle)
-        points.append(flat)
-        ring_moves.append(moves[:, outline] * following)
-        away = torch.cat((flat, size - flat), 1)  # px from the left, top, right and bottom
-        border = torch.where(room, away / (BORDER * size), 1.0).amin(1)
-        turn.append(turning * _smooth(border))
-        outer = len(surface) + number * count + torch.arange(count)
-        triangles.append(torch.stack((inner, outer, inner.roll(-1)), 1))
-        triangles.append(torch.stack((inner.roll(-1), outer, outer.roll(-1)), 1))
-        inner = outer
-    return torch.cat(points), torch.cat(ring_moves, 1), torch.cat(turn), torch.cat(triangles)
-
-
-def _turned_away(flat: Tensor, faces: Tensor) -> Tensor:
-    """1 for triangles [M] that the photo, half in profile, shows from behind."""
-    a, b, c = flat[faces].unbind(1)
-    u, v = b - a, c - a
-    area = u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]
-    return (area * area.median().sign() <= 0).float()
-
-
-def _gentle_depth(flat: Tensor, surface: Tensor) -> Tensor:
-    """Depth [N] at points [N, 2]: the surface's [S, 3], nowhere steeper than SLOPE.
-
-    The lowest such sheet that lies on or over the surface and over the plane through the neck. No
-    part of it hides another until the head has turned by atan(1 / SLOPE).
-    """
-    reach = surface[:, 2] - SLOPE * torch.cdist(flat, surface[:, :2])
-    return reach.amax(1).clamp(min=0)
-
-
-def _even(moves: Tensor, flat: Tensor, parents: Tensor, radius: float) -> Tensor:
-    """Moves [C, S, 3] averaged with those of near vertices [S, 2], a Gaussian of a radius in px.
-
-    Where a photo shows the face edge-on, vertices lie on top of one another and would tear what is
-    between them. Upper and lower lips and lids are kept apart.
-    """
-    side = torch.zeros(len(flat))
-    for row in (*UPPER_LIP, *(eye.upper[1:-1] for eye in EYES)):
-        side[list(row)] = -1.0
-    for row in (*LOWER_LIP, *(eye.lower for eye in EYES)):
-        side[list(row)] = 1.0
-    side = side[parents].sum(1).sign()
-    weight = torch.exp(-torch.cdist(flat, flat).square() / (2 * radius**2))
-    weight = weight * (side[:, None] * side >= 0)
-    weight = weight / weight.sum(1, keepdim=True)
-    return torch.einsum("nm,cmd->cnd", weight, moves)
-
-
-def _smooth_along(moves: Tensor, row: tuple[int, ...]) -> None:
-    """Even out moves [C, N, 3] along a row of a lip, in place; its ends are the inner corners."""
-    line = moves[:, [LIP_CORNERS[0], *row, LIP_CORNERS[1]]]
-    for _ in range(4):
-        inner = (line[:, :-2] + 2 * line[:, 1:-1] + line[:, 2:]) / 4
-        line = torch.cat((line[:, :1], inner, line[:, -1:]), 1)
-    moves[:, list(row)] = line[:, 1:-1]
-
-
-def _smooth(x: Tensor) -> Tensor:
-    x = x.clamp(0, 1)
-    return x * x * (3 - 2 * x)
