@@ -24,7 +24,7 @@ from .prosody import VOICED, loudness, pitch
 FORMAT = "synchrorama.speech_emotion"
 WINDOW = 200  # mel frames heard at a time, 2 s
 CEPSTRA = 16
-FLOOR = 1.5  # of mel features below the loudest: 30 dB, so that soft noise is not heard
+FLOOR = 2.0  # of mel features below the loudest: 40 dB, what is softer is silence
 BANDS = 20
 STATISTICS = 3 * CEPSTRA + BANDS + 11 + 8 + 6
 COURSE = 2 * (BANDS + 3)
@@ -205,7 +205,7 @@ def frame_features(samples: Tensor) -> Tensor:
 def prepare(frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Statistics [B, 93], course [B, L, 46] and which frames are loud [B, L] of windows.
 
-    The level of each window is taken out, and what is 30 dB below its loudest counts as silence.
+    The level of each window is taken out, and what is 40 dB below its loudest counts as silence.
 
     Args:
         frames: [B, L, 82] from `frame_features`.
