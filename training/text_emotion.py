@@ -208,7 +208,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    torch.manual_seed(args.seed)  # noqa: TID251 for the first weights and dropout
+    torch.random.default_generator.manual_seed(args.seed)
 
     corpus = read_corpus(args.data / "original_train.tsv")
     train, held = (corpus.part(indices) for indices in split(len(corpus.texts)))

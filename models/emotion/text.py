@@ -84,12 +84,11 @@ class BuiltinJudge:
 class FolderJudge:
     """Sentences by a Hugging Face text-classification folder."""
 
-    def __init__(self, folder: Path, device: torch.device) -> None:
+    def __init__(self, folder: Path) -> None:
         """Load the folder.
 
         Args:
             folder: With config.json, model.safetensors and the tokenizer's files.
-            device: Where it runs.
 
         Raises:
             CheckpointError: It is no such folder, its weights are pickled or missing, its labels
@@ -97,10 +96,12 @@ class FolderJudge:
         """
         config = read_config(folder)
         kinds = config.get("architectures") or []
-        if not any(str(kind).endswith("ForSequenceClassification") for kind in kinds):
+        hears = "conv_kernel" in config or "num_mel_bins" in config  # a model of sound
+        if hears or not any(str(kind).endswith("ForSequenceClassification") for kind in kinds):
             raise CheckpointError(
                 f"'{folder.name}' holds {', '.join(map(str, kinds)) or 'a model of no name'}, "
-                "needed is a text classifier (…ForSequenceClassification). Choose another folder."
+                "needed is a classifier of text (…ForSequenceClassification). Choose "
+                "another folder."
             )
         self.table, unknown = class_map(labels(config), folder.name)
         self.several = config.get("problem_type") == "multi_label_classification"
@@ -111,13 +112,16 @@ class FolderJudge:
                 "Hugging Face folders need the package transformers, which is not installed. Run "
                 "'pip install transformers' in ComfyUI's Python, or choose 'built-in'."
             ) from error
-        self.model = load_whole(AutoModelForSequenceClassification, folder).to(device)
+        self.model = load_whole(AutoModelForSequenceClassification, folder)
         if self.model.config.num_labels != len(self.table):
             raise CheckpointError(
                 f"'{folder.name}' gives {self.model.config.num_labels} answers but names "
                 f"{len(self.table)} labels. Get its config.json again."
             )
+        files = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
         try:
+            if not any(next(folder.glob(name), None) for name in files):
+                raise OSError("without files an empty tokenizer would be made")
             self.tokenizer = AutoTokenizer.from_pretrained(
                 str(folder), local_files_only=True, trust_remote_code=False
             )
