@@ -212,7 +212,8 @@ class PhraseMember(nn.Module):
         """Logits [B, 28] of units [B, U]."""
         there = (units > 0).unsqueeze(-1)
         count = there.sum(1).clamp_min(1)
-        return 2.0 * (self.weight(units) * there).sum(1) / count.sqrt() + self.bias
+        logits: Tensor = 2.0 * (self.weight(units) * there).sum(1) / count.sqrt() + self.bias
+        return logits
 
 
 class TextEmotion(nn.Module):
@@ -264,7 +265,8 @@ class TextEmotion(nn.Module):
 
     def label_probabilities(self, ids: Tensor, units: Tensor) -> Tensor:
         """The members' common answer at the config's temperature, [B, 28], rows sum to 1."""
-        return (self(ids, units).mean(0) / self.config.temperature).softmax(-1)
+        logs: Tensor = self(ids, units).mean(0)  # [B, 28]
+        return (logs / self.config.temperature).softmax(-1)
 
 
 SCALE = "_scale"  # ends the name of the scales that belong to a packed table
