@@ -20,6 +20,7 @@ from .liveliness import blink_track, gesture_track, head_track, loudness, speaki
 
 FORMAT = "synchrorama.audio_to_motion"
 RATE = 100  # frames a second of mel features and of what the network says
+SETTLE = 4  # mel frames (40 ms) by which the mouth begins to close before a pause
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +135,7 @@ class AudioToMotion(nn.Module):
         """What the mouth does: shapes [B, L, 9], closure [B, L], activity [B, L], each 0..1."""
         raw = self.logits(mel)
         closure = _sure(raw[..., -2].sigmoid(), 0.1, 0.8)
-        activity = _sure(raw[..., -1].sigmoid(), 0.15, 0.6)
+        activity = _sure(raw[..., -1].sigmoid(), 0.35, 0.9)
         return raw[..., :-2].clamp(0.0, 1.0), closure, activity
 
     def forward(self, mel: Tensor) -> Tensor:
@@ -269,6 +270,8 @@ def motion_from_audio(
     shapes, closure, activity = articulate_in_windows(model, mel, on_step=on_step)
 
     amount = min(lips, 1.0)
+    ahead = nn.functional.pad(-activity[None], (0, SETTLE), value=-torch.inf)
+    activity = -nn.functional.max_pool1d(ahead, SETTLE + 1, 1)[0]  # close as the sound ends
     spoken = to_video_clock(activity, times)
     # closures last 40 ms and more: frames further apart look around so as to miss none
     reach_s = min(max(0.5 / fps - 0.02, 0.0), 0.025)
