@@ -196,11 +196,11 @@ class Sheet:
             )
             draw.line((x, top, x, bottom), words.colour, round(self.line))
             room = stop - x - self.text * 0.5
-            for number, said in enumerate(
-                wrap(text, room, lines, lambda t: draw.textlength(t, font))
-            ):
-                place = (x + self.text * 0.3, top + (number + 0.5) * line)
-                draw.text(place, said, INK, font, anchor="lm")
+            said = wrap(text, room, lines, lambda part: draw.textlength(part, font))
+            first = (top + bottom - line * (len(said) - 1)) / 2
+            for number, part in enumerate(said):
+                place = (x + self.text * 0.3, first + number * line)
+                draw.text(place, part, INK, font, anchor="lm")
 
 
 def wrap(text: str, room: float, lines: int, length: Callable[[str], float]) -> list[str]:

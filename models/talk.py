@@ -1,5 +1,7 @@
 """The stages in a row: one portrait and speech become a video file.
 
+What is felt is told beside it; the motion does not follow it yet.
+
 Frames are drawn, pasted and encoded chunk by chunk, so memory does not grow with the length of
 the speech. Shapes as in types.py; S samples, b frames of a chunk.
 """
@@ -13,12 +15,19 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from .emotion.direct import direct_emotion, parse_direction
+from .emotion.fusion import EmotionFusion, fuse
+from .emotion.speech_emotion import SpeechEmotion
+from .emotion.speech_windows import emotion_from_speech, valence_arousal_from_speech
+from .emotion.text import BuiltinJudge, emotion_from_text
+from .emotion.text_model import TextEmotion
 from .head import HeadModel
 from .motion.audio_to_motion import AudioToMotion, motion_from_audio
 from .motion.frames import MotionFrames
 from .portrait.landmarker import FaceLandmarker
 from .portrait.prepare import prepare_portrait
-from .types import ARKIT_NAMES, Motion
+from .speech import frame_count
+from .types import ARKIT_NAMES, EMOTIONS, Emotion, Motion
 from .video.encode import write_video
 from .video.paste import paste_back
 
@@ -88,11 +97,66 @@ def talk(
     return motion
 
 
-def write_motion(path: Path, motion: Motion) -> None:
-    """Write a motion as JSON: fps, names, coefficients [T][52], rotation and translation [T][3]."""
+def feel(
+    waveform: Tensor,
+    sample_rate: int,
+    *,
+    fps: float = 25.0,
+    text: str = "",
+    direction: str = "",
+    device: torch.device | None = None,
+) -> Emotion:
+    """What is felt in a speech: as directed, or fused from the voice and, if given, the words.
+
+    Args:
+        waveform: [C, S] -1..1, the speech.
+        sample_rate: Of the waveform, in Hz.
+        fps: Frames a second, 8 to 60.
+        text: What is said, plain or timed.
+        direction: Emotion by hand, as the node Direct Emotion takes it; nothing is estimated then.
+        device: Where the models run; the CPU unless given.
+
+    Raises:
+        ValueError: Audio, text, direction or fps cannot be used.
+    """
+    device = device or torch.device("cpu")
+    fusion = EmotionFusion.from_checkpoint().to(device)
+    if direction:
+        frames = frame_count(waveform.shape[-1], sample_rate, fps)
+        return direct_emotion(fusion, parse_direction(direction), frames, fps)
+    listener = SpeechEmotion.from_checkpoint().to(device)
+    speech = emotion_from_speech(listener, fusion, waveform, sample_rate, fps=fps)
+    point = valence_arousal_from_speech(listener, fusion, waveform, sample_rate, fps=fps)
+    words = None
+    if text.strip():
+        judge = BuiltinJudge(TextEmotion.from_checkpoint().to(device))
+        words, _ = emotion_from_text(judge, fusion, text, waveform, sample_rate, fps=fps)
+    emotion, _ = fuse(fusion, (words, speech, point), (1.0, 1.0, 1.0))
+    return emotion
+
+
+def write_motion(path: Path, motion: Motion, emotion: Emotion) -> None:
+    """Write motion and emotion as JSON.
+
+    fps, names, coefficients [T][52], head_rotation and head_translation [T][3]; under "emotion"
+    labels, scores [T][8], and valence, arousal and confidence [T].
+    """
     rounded = {
-        name: [[round(value, 5) for value in row] for row in getattr(motion, name).tolist()]
+        name: _rows(getattr(motion, name))
         for name in ("coefficients", "head_rotation", "head_translation")
     }
-    document = {"fps": motion.fps, "names": list(ARKIT_NAMES), **rounded}
+    felt = {
+        "labels": list(EMOTIONS),
+        "scores": _rows(emotion.scores),
+        "valence": _rows(emotion.valence_arousal[:, 0]),
+        "arousal": _rows(emotion.valence_arousal[:, 1]),
+        "confidence": _rows(emotion.confidence),
+    }
+    document = {"fps": motion.fps, "names": list(ARKIT_NAMES), **rounded, "emotion": felt}
     path.write_text(json.dumps(document), encoding="utf-8")
+
+
+def _rows(values: Tensor) -> list[object]:
+    """A tensor as lists of numbers with 5 decimals."""
+    rounded: list[object] = torch.round(values.double(), decimals=5).tolist()
+    return rounded

@@ -5,12 +5,26 @@ from __future__ import annotations
 from comfy_api.latest import ComfyExtension, io
 
 from . import host
+from .emotion import (
+    SynchroRaMaEmotionDirect,
+    SynchroRaMaEmotionFromSpeech,
+    SynchroRaMaEmotionFromText,
+    SynchroRaMaEmotionFuse,
+    SynchroRaMaEmotionPlot,
+    SynchroRaMaEmotionValenceArousal,
+)
 from .motion import SynchroRaMaMotionFrames, SynchroRaMaMotionFromAudio, SynchroRaMaMotionPlot
 from .portrait import SynchroRaMaPortraitPrepare
 from .video import SynchroRaMaVideoCombine
 
 NODES: tuple[type[io.ComfyNode], ...] = (
     SynchroRaMaPortraitPrepare,
+    SynchroRaMaEmotionFromText,
+    SynchroRaMaEmotionFromSpeech,
+    SynchroRaMaEmotionValenceArousal,
+    SynchroRaMaEmotionFuse,
+    SynchroRaMaEmotionDirect,
+    SynchroRaMaEmotionPlot,
     SynchroRaMaMotionFromAudio,
     SynchroRaMaMotionFrames,
     SynchroRaMaMotionPlot,

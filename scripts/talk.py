@@ -18,8 +18,6 @@ from bootstrap import VENV, BootstrapError, alias_pack, run
 
 NEEDED = ("torch", "numpy", "safetensors", "PIL", "av", "scipy")
 LATER = {
-    "text": "'--text' is for the emotion stage, which is not built yet. Leave it out.",
-    "emotion": "'--emotion' is for the emotion stage, which is not built yet. Leave it out.",
     "steps": "'--steps' is for '--renderer diffusion', which is not built yet. Leave it out.",
 }
 
@@ -54,12 +52,28 @@ def _arguments() -> argparse.Namespace:
     add("--size", type=int, default=512, help="side of the head crop in pixels (default 512)")
     add("--seed", type=int, default=0, help="chooses blinks and head sway (default 0)")
     add("--renderer", choices=["diffusion", "motion-frames"], default="motion-frames")
-    add("--motion-json", type=Path, help="also write how the face moves")
+    add("--motion-json", type=Path, help="also write how the face moves and what is felt")
     add("--device", choices=["cpu", "cuda"], help="default: cuda where there is one")
-    add("--text", help="transcript; not used yet")
-    add("--emotion", help="NAME[:STRENGTH]; not used yet")
+    add("--text", help="what is said, to estimate the emotion in --motion-json")
+    add("--emotion", help="NAME[:STRENGTH], e.g. happy:0.8, instead of an estimate")
     add("--steps", type=int, help="of the diffusion renderer; not used yet")
     return parser.parse_args()
+
+
+def _direction(emotion: str, names: tuple[str, ...]) -> str:
+    """NAME[:STRENGTH] as a direction for the whole clip."""
+    name, colon, strength = emotion.partition(":")
+    if name not in names:
+        raise ValueError(f"'--emotion' is '{name}'. Use one of {', '.join(names)}.")
+    try:
+        fits = not colon or 0.0 <= float(strength) <= 1.0
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"'--emotion' has the strength '{strength}'. Use a number from 0 to 1: {name}:0.8."
+        )
+    return f"{name} {float(strength):f}" if colon else name
 
 
 def _talk(arguments: argparse.Namespace) -> None:
@@ -70,8 +84,10 @@ def _talk(arguments: argparse.Namespace) -> None:
 
     alias_pack()
     from synchrorama.models.media import read_audio, read_image
-    from synchrorama.models.talk import talk, write_motion
+    from synchrorama.models.talk import feel, talk, write_motion
+    from synchrorama.models.types import EMOTIONS
 
+    direction = _direction(arguments.emotion, EMOTIONS) if arguments.emotion is not None else ""
     if arguments.device == "cuda" and not torch.cuda.is_available():
         raise ValueError("'--device cuda' was asked for but torch sees no GPU. Use --device cpu.")
     device = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -96,8 +112,18 @@ def _talk(arguments: argparse.Namespace) -> None:
         device=torch.device(device),
         on_stage=on_stage,
     )
+    if arguments.text is not None or direction:
+        print("The emotion goes into '--motion-json' only: lips and face do not follow it yet.")
     if arguments.motion_json:
-        write_motion(arguments.motion_json, motion)
+        emotion = feel(
+            waveform,
+            sample_rate,
+            fps=arguments.fps,
+            text=arguments.text or "",
+            direction=direction,
+            device=torch.device(device),
+        )
+        write_motion(arguments.motion_json, motion, emotion)
     print(
         f"Wrote {arguments.out}: {motion.frames} frames at {motion.fps:g} fps, "
         f"in {time.monotonic() - start:.1f} s on {device}."

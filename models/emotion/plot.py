@@ -101,9 +101,8 @@ def _classes(emotion: Emotion, sheet: Sheet) -> list[Track]:
     strongest = torch.bincount(emotion.scores.argmax(1), minlength=len(EMOTIONS))
     tracks = []
     for index, name in enumerate(EMOTIONS):
-        note = f"max {float(emotion.scores[:, index].max()):.2f}"
-        if strongest[index] == strongest.max():
-            note += " ◂"
+        word = "top" if strongest[index] == strongest.max() else "max"
+        note = f"{word} {float(emotion.scores[:, index].max()):.2f}"
         curve = emotion.scores[:, index]
         tracks.append(_track(name.capitalize(), curve, emotion.fps, note, SCORES_COLOUR, sheet))
     return tracks

@@ -85,4 +85,37 @@ class PreviewImage(io.ComfyNode):
         return io.NodeOutput(images)
 
 
-NODES = (LoadImage, LoadAudio, CreateVideo, SaveVideo, PreviewImage)
+class PrimitiveStringMultiline(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            "PrimitiveStringMultiline",
+            inputs=[io.String.Input("value", multiline=True)],
+            outputs=[io.String.Output()],
+        )
+
+    @classmethod
+    def execute(cls, value):
+        return io.NodeOutput(value)
+
+
+class PreviewAny(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        inputs = [io.Custom("*").Input("source")]
+        return io.Schema("PreviewAny", inputs=inputs, is_output_node=True)
+
+    @classmethod
+    def execute(cls, source):
+        return io.NodeOutput(source)
+
+
+NODES = (
+    LoadImage,
+    LoadAudio,
+    CreateVideo,
+    SaveVideo,
+    PreviewImage,
+    PrimitiveStringMultiline,
+    PreviewAny,
+)

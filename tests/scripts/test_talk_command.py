@@ -37,8 +37,9 @@ def assert_refused(done, sentence):
     [
         ("renderer", "diffusion", "Use --renderer motion-frames."),
         ("renderer", "magic", "invalid choice: 'magic'"),
-        ("text", "hello", "'--text' is for the emotion stage"),
-        ("emotion", "happy:0.5", "'--emotion' is for the emotion stage"),
+        ("emotion", "merry", "'--emotion' is 'merry'. Use one of angry, disgusted,"),
+        ("emotion", "happy:2", "'--emotion' has the strength '2'. Use a number from 0 to 1"),
+        ("emotion", "happy:", "'--emotion' has the strength ''. Use a number from 0 to 1"),
         ("steps", "4", "'--steps' is for '--renderer diffusion'"),
         ("fps", "fast", "invalid float value: 'fast'"),
     ],
@@ -67,7 +68,8 @@ def test_missing_gpu_is_answered(tmp_path):
     assert_refused(talk(*given(tmp_path, device="cuda")), "torch sees no GPU")
 
 
-def test_a_short_video_is_written(tmp_path):
+@pytest.mark.parametrize("felt", [{"emotion": "contemptuous:0.75"}, {"text": "How wonderful!"}])
+def test_a_short_video_is_written(tmp_path, felt):
     with av.open(str(SAMPLES / "sample_speech.wav")) as file:
         rate = file.streams.audio[0].rate
         frame = next(file.decode(audio=0))
@@ -78,7 +80,9 @@ def test_a_short_video_is_written(tmp_path):
         file.mux(stream.encode(None))
     seconds = frame.samples / rate
     motion, out = tmp_path / "motion.json", tmp_path / "new" / "out.mp4"
-    done = talk(*given(tmp_path, audio=short, out=out, fps=10, size=256), "--motion-json", motion)
+    done = talk(
+        *given(tmp_path, audio=short, out=out, fps=10, size=256, **felt), "--motion-json", motion
+    )
     assert done.returncode == 0, done.stderr
     expected = -int(-seconds * 10 // 1)
     with av.open(str(out)) as file:
@@ -91,3 +95,14 @@ def test_a_short_video_is_written(tmp_path):
     rows = {"coefficients": 52, "head_rotation": 3, "head_translation": 3}
     for name, columns in rows.items():
         assert torch.tensor(document[name]).shape == (expected, columns)
+    assert "lips and face do not follow it yet" in done.stdout
+    emotion = document["emotion"]
+    scores = torch.tensor(emotion["scores"])
+    assert scores.shape == (expected, len(emotion["labels"])) == (expected, 8)
+    assert torch.allclose(scores.sum(1), torch.ones(expected), atol=1e-4)
+    for name in ("valence", "arousal", "confidence"):
+        assert len(emotion[name]) == expected
+    if "emotion" in felt:
+        assert dict(zip(emotion["labels"], emotion["scores"][0], strict=True)) == dict.fromkeys(
+            emotion["labels"], 0.0
+        ) | {"contemptuous": 0.75, "neutral": 0.25}

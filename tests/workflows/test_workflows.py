@@ -10,6 +10,7 @@ from synchrorama.nodes import NODES
 
 WORKFLOWS = Path(__file__).resolve().parents[2] / "workflows"
 API = sorted((WORKFLOWS / "api").glob("*.json"))
+WIDGETS = ("INT", "FLOAT", "STRING", "COMBO")
 UI = sorted(WORKFLOWS.glob("*.json"))
 SCHEMAS = {node.define_schema().node_id: node.define_schema() for node in NODES}
 
@@ -18,7 +19,21 @@ def read(path):
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-@pytest.fixture(scope="module", params=API, ids=lambda path: path.stem)
+def uses(path, kind):
+    return any(node["class_type"] == kind for node in read(path).values())
+
+
+TALKING = [path for path in API if uses(path, "SaveVideo")]
+FEELING = [path for path in API if uses(path, "SynchroRaMaEmotionPlot")]
+
+
+def test_every_workflow_is_run():
+    assert TALKING
+    assert FEELING
+    assert set(API) == {*TALKING, *FEELING}
+
+
+@pytest.fixture(scope="module", params=TALKING, ids=lambda path: path.stem)
 def run(request):
     graph = read(request.param)
     for node in graph.values():
@@ -56,6 +71,38 @@ def test_picture_keeps_its_size_and_the_face_moves(run):
     assert (images[0] - images[-1]).abs().max() > 0.02
 
 
+@pytest.fixture(scope="module", params=FEELING, ids=lambda path: path.stem)
+def felt(request):
+    graph = read(request.param)
+    return graph, executor.run(graph, NODES, WORKFLOWS)
+
+
+def results_of(felt, kind):
+    graph, results = felt
+    return [results[key] for key, node in graph.items() if node["class_type"] == kind]
+
+
+def test_emotion_is_estimated_for_every_frame(felt):
+    ((audio,),) = results_of(felt, "LoadAudio")
+    frames = -int(-audio["waveform"].shape[-1] / audio["sample_rate"] * 25 // 1)
+    kinds = ("FromText", "FromSpeech", "ValenceArousal", "Fuse", "Direct")
+    for kind in kinds:
+        ((emotion, *_),) = results_of(felt, f"SynchroRaMaEmotion{kind}")
+        assert emotion.scores.shape == (frames, 8), kind
+        assert torch.allclose(emotion.scores.sum(1), torch.ones(frames), atol=1e-4), kind
+        assert (emotion.embedding.norm(dim=1) > 0).all(), kind
+
+
+def test_a_direction_changes_the_estimate_and_its_plot(felt):
+    ((fused, report),) = results_of(felt, "SynchroRaMaEmotionFuse")
+    ((directed,),) = results_of(felt, "SynchroRaMaEmotionDirect")
+    assert report.endswith(".")
+    assert not torch.equal(fused.scores, directed.scores)
+    plots = [plot for plot, _ in results_of(felt, "SynchroRaMaEmotionPlot")]
+    assert all(plot.shape == (1, 768, 1024, 3) for plot in plots)
+    assert not torch.equal(*plots)
+
+
 @pytest.mark.parametrize("path", UI, ids=lambda path: path.stem)
 def test_ui_workflow_is_up_to_date(path):
     """Nodes, inputs, widgets and outputs are those of today's schemas."""
@@ -68,7 +115,7 @@ def test_ui_workflow_is_up_to_date(path):
         assert connected <= {one.id for one in schema.inputs}
         kinds = [str(one.io_type) for one in schema.outputs]
         assert [one["type"] for one in node["outputs"]] == kinds
-        widgets = [one for one in schema.inputs if str(one.io_type) in ("INT", "FLOAT", "STRING")]
+        widgets = [one for one in schema.inputs if str(one.io_type) in WIDGETS]
         assert connected | {one.id for one in widgets} == {one.id for one in schema.inputs}
         extra = sum(bool(getattr(one, "control_after_generate", False)) for one in widgets)
         assert len(node.get("widgets_values", [])) == len(widgets) + extra

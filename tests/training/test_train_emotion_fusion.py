@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from synchrorama.models.emotion.fusion import TINY, EmotionFusion
+from synchrorama.models.types import EMOTIONS
+from synchrorama.training.emotion_fusion import (
+    NEUTRAL,
+    SHARED,
+    auc,
+    harden,
+    loss_of_direction,
+    loss_of_pairs,
+    measure,
+    pairs,
+    read_banks,
+    recall,
+    simulated_banks,
+)
+
+
+@pytest.fixture(scope="module")
+def banks():
+    return simulated_banks(400, torch.Generator().manual_seed(0))
+
+
+def test_ten_steps_lower_the_loss(banks):
+    torch.random.default_generator.manual_seed(0)
+    model, chance = EmotionFusion(TINY), torch.Generator().manual_seed(1)
+    batch = pairs(banks, 128, 0.6, chance)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    losses = []
+    for _ in range(11):
+        direction = loss_of_direction(model, 64, torch.Generator().manual_seed(2))
+        loss = loss_of_pairs(model, batch) + direction
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss))
+    assert losses[-1] < losses[0] * 0.8
+
+
+def test_pairs_have_the_labels_that_they_say(banks):
+    chance = torch.Generator().manual_seed(0)
+    same, mixed = pairs(banks, 200, 1.0, chance), pairs(banks, 200, 0.0, chance)
+    assert torch.equal(same.read, same.heard)
+    assert not (mixed.read == mixed.heard).any()
+    assert set(mixed.read.tolist()) <= set(SHARED)
+    text, first = banks["text"], same.scores[0, 0]
+    index = (text.scores == first).all(1).nonzero()[0, 0]
+    assert text.label[index] == same.read[0]
+    assert torch.equal(same.weight[0], torch.tensor([1.0, 1.0, 1.0, 0.0]))
+
+
+def test_targets_follow_weight_and_confidence(banks):
+    batch = pairs(banks, 50, 0.0, torch.Generator().manual_seed(0))
+    target, agree = batch.target()
+    assert not agree.any()
+    assert torch.allclose(target[torch.arange(50), batch.read], torch.full((50,), 0.5))
+    batch.weight[:, 0] = 0.0
+    target, agree = batch.target()
+    assert agree.all()
+    assert torch.equal(target.argmax(1), batch.heard)
+    batch.confidence.zero_()
+    assert torch.equal(batch.target()[0], torch.eye(8)[NEUTRAL].expand(50, 8))
+
+
+def test_modalities_are_dropped_in_training(banks):
+    chance = torch.Generator().manual_seed(0)
+    hard = harden(pairs(banks, 2000, 0.5, chance), chance)
+    missing = (hard.weight[:, :3] == 0).float().mean()
+    assert 0.25 < missing < 0.35
+    assert (hard.weight[:, 3] == 0).all()
+    assert ((hard.confidence < 0.05) & (hard.scores[..., NEUTRAL] == 1)).float().mean() > 0.05
+
+
+def test_banks_are_read_back_and_split(banks, tmp_path):
+    path = tmp_path / "banks.safetensors"
+    save_file(
+        {
+            f"{kind}.{name}": v.clone()
+            for kind, bank in banks.items()
+            for name, v in vars(bank).items()
+        },
+        path,
+    )
+    back = read_banks(path)
+    for kind, bank in banks.items():
+        assert all(torch.equal(v, getattr(back[kind], name)) for name, v in vars(bank).items())
+        assert len(bank.of(0).label) + len(bank.of(1).label) == len(bank.label)
+
+
+def test_recall_and_auc_are_known_values():
+    label = torch.tensor([0, 0, 0, 1])
+    scores = torch.eye(len(EMOTIONS))[torch.tensor([0, 0, 1, 1])]
+    assert recall(scores, label) == pytest.approx((2 / 3 + 1) / 2)
+    assert auc(torch.tensor([3.0, 4.0]), torch.tensor([1.0, 2.0])) == 1.0
+    assert auc(torch.tensor([1.0, 3.0]), torch.tensor([2.0, 4.0])) == 0.25
+
+
+def test_the_shipped_fusion_is_better_than_its_parts(banks):
+    """On simulated estimates that it has not seen; the card has the figures on real ones."""
+    figures = measure(EmotionFusion.from_checkpoint(), banks)
+    assert figures["gain"] >= 0.05
+    assert figures["auc of confidence, agreeing against contradictory"] >= 0.7
