@@ -408,5 +408,7 @@ class SynchroRaMaEmotionPlot(io.ComfyNode):
         audio: Audio | None = None,
     ) -> io.NodeOutput:
         """Draw the plot."""
-        speech = (None, None) if audio is None else one_speech(audio)
-        return io.NodeOutput(*emotion_plot(emotion, *speech, text, width, height))
+        waveform, sample_rate = (None, None) if audio is None else one_speech(audio)
+        return io.NodeOutput(
+            *emotion_plot(emotion, waveform, sample_rate, text, width=width, height=height)
+        )

@@ -66,7 +66,8 @@ def _apart(a: Emotion, b: Emotion, as_points: bool) -> Tensor:
     """Frames in which both are sure, neither is neutral, and they differ, [T] bool."""
     apart = (a.confidence >= SURE) & (b.confidence >= SURE)
     if as_points:
-        return apart & ((a.valence_arousal - b.valence_arousal).norm(dim=1) > APART)
+        distance: Tensor = (a.valence_arousal - b.valence_arousal).norm(dim=1)
+        return apart & (distance > APART)
     tops = [emotion.scores.argmax(1) for emotion in (a, b)]
     for top in tops:
         apart = apart & (top != EMOTIONS.index("neutral"))

@@ -205,7 +205,7 @@ def frame_features(samples: Tensor) -> Tensor:
 def prepare(frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Statistics [B, 93], course [B, L, 46] and which frames are loud [B, L] of windows.
 
-    The level of each window is taken out, and what is 40 dB below its loudest counts as silence.
+    Steady noise and the level of each window are taken out, and what is 40 dB below its loudest counts as silence.
 
     Args:
         frames: [B, L, 82] from `frame_features`.
@@ -213,6 +213,7 @@ def prepare(frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     if frames.shape[1] == 1:
         frames = frames.expand(-1, 2, -1)  # a course has at least two moments
     mel, octave, periodic = frames[..., :MELS], frames[..., MELS], frames[..., MELS + 1]
+    mel = without_hiss(mel)
     loudest = torch.quantile(loudness(mel), 0.95, dim=1)[:, None, None]
     mel = (mel - loudest).clamp_min(-FLOOR)
     level = mel.mean(2)  # [B, L]
@@ -224,10 +225,24 @@ def prepare(frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
     middle = torch.nanquantile(_only(octave, voiced), 0.5, dim=1)[:, None]
     tune = torch.where(voiced, octave - middle, 0.0).clamp(-1.0, 1.0)
-    bands = mel.unflatten(2, (BANDS, MELS // BANDS)).mean(3) + 1.0  # [B, L, 20]
+    bands = mel.reshape(*mel.shape[:2], BANDS, MELS // BANDS).mean(3) + 1.0  # [B, L, 20]
     still = torch.cat([bands, torch.stack([2.0 * tune, periodic, level + 1.0], 2)], 2)
     moving = nn.functional.pad(still.diff(dim=1), (0, 0, 1, 0)) * 3.0
     return statistics, torch.cat([still, moving], 2), active
+
+
+def without_hiss(mel: Tensor) -> Tensor:
+    """Mel features [B, L, 80] less what is there all the time.
+
+    Each band's noise is taken to be a little above its softest moments; of the power at least a
+    twentieth is left.
+
+    Args:
+        mel: [B, L, 80], one unit is 20 dB.
+    """
+    power = 10.0 ** (2.0 * mel)
+    noise = 10.0 ** (2.0 * torch.quantile(mel, 0.1, dim=1, keepdim=True))
+    return torch.maximum(power - 1.5 * noise, 0.05 * power).clamp_min(1e-9).log10() / 2.0
 
 
 def _only(x: Tensor, mask: Tensor) -> Tensor:
@@ -252,7 +267,7 @@ def _statistics(
     typical = _mean(cepstra, active)
     spread = _mean((cepstra - typical[:, None]).square(), active).sqrt()
     change = _mean(cepstra.diff(dim=1).abs(), active[:, 1:])
-    colour = _mean(mel, voiced).unflatten(1, (BANDS, MELS // BANDS)).mean(2)
+    colour = _mean(mel, voiced).reshape(-1, BANDS, MELS // BANDS).mean(2)
 
     places = torch.tensor([0.05, 0.25, 0.5, 0.75, 0.95]).to(octave)
     q = torch.nanquantile(_only(octave, voiced), places, dim=1).T  # [B, 5]

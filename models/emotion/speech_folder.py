@@ -155,7 +155,7 @@ def _with_dense_head(transformers: Any, folder: Path, family: str) -> nn.Module:
             out: Tensor = self.out_proj(self.dense(x).tanh())
             return out
 
-    class DenseClassifier(base_class.__mro__[1]):  # type: ignore[misc]  # the family's base class
+    class DenseClassifier(base_class.__mro__[1]):  # type: ignore[misc, name-defined]  # the family's base class
         base_model_prefix = base_name
 
         def __init__(self, config: Any) -> None:
