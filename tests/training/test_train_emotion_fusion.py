@@ -37,7 +37,7 @@ def test_ten_steps_lower_the_loss(banks):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        losses.append(float(loss))
+        losses.append(float(loss.detach()))
     assert losses[-1] < losses[0] * 0.8
 
 
