@@ -39,12 +39,13 @@ GAINS = {
     "mouthPucker": 1.25,
     "mouthSmileLeft": 1.15,
     "mouthSmileRight": 1.15,
-    "mouthFrownLeft": 2.0,
-    "mouthFrownRight": 2.0,
+    "mouthFrownLeft": 2.6,
+    "mouthFrownRight": 2.6,
     "browInnerUp": 1.5,
     "eyeWideLeft": 0.45,
     "eyeWideRight": 0.45,
 }
+FROWN_CHIN = 0.25  # of mouthShrugLower in each side's frown: the chin comes up with it
 SHUT = 0.07  # lid gap in eye widths under which a photo's eye is taken as closed
 LIP_ROWS = (1.0, 0.85, 0.55, 0.2)  # how much each row of a lip follows a correction of its edge
 OPEN_MOUTH = 0.05  # inner lip gap in mouth widths from which a photo's mouth counts as open
@@ -95,6 +96,9 @@ class PhotoMesh(nn.Module):
         moves = even_out(moves, flat, parents, BLUR * self.face_width)
         for name, gain in GAINS.items():
             moves[ARKIT_INDEX[name]] *= gain
+        chin = FROWN_CHIN * moves[ARKIT_INDEX["mouthShrugLower"]]
+        moves[ARKIT_INDEX["mouthFrownLeft"]] += chin
+        moves[ARKIT_INDEX["mouthFrownRight"]] += chin
         for rows in (*UPPER_LIP, *LOWER_LIP):
             smooth_along(moves, rows)
         size = portrait.image.shape[0]
