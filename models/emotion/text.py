@@ -46,6 +46,8 @@ class BuiltinJudge:
     def __init__(self, model: TextEmotion) -> None:
         self.model = model
         self.reader = Reader(model.vocabulary, model.known_phrases, model.config.pieces)
+        self.table = group_table()  # [28, G]
+        self.hold_back = torch.tensor(model.config.prior).sqrt()  # [G]
 
     @torch.no_grad()
     def groups(self, sentences: Sequence[str]) -> tuple[Tensor, Tensor]:
@@ -58,7 +60,7 @@ class BuiltinJudge:
             part = order[start : start + CHUNK]
             ids, units, share = self.reader.read([sentences[i] for i in part])
             fine = self.model.label_probabilities(ids.to(device), units.to(device)).cpu()
-            probability[part] = fine @ group_table()
+            probability[part] = fine @ self.table
             known[part] = share
         return probability, known
 
@@ -69,7 +71,7 @@ class BuiltinJudge:
         leaves accuracy as it is and finds the rare ones more often.
         """
         probability, known = self.groups(sentences)
-        fair = probability / torch.tensor(self.model.config.prior).sqrt()
+        fair = probability / self.hold_back
         fair = fair / fair.sum(1, keepdim=True)
         sure = probability.gather(1, fair.argmax(1, keepdim=True))[:, 0]
         scores = torch.zeros(len(sentences), len(EMOTIONS))

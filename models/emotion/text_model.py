@@ -183,12 +183,14 @@ class RecurrentMember(nn.Module):
         """Logits [B, 28] of ids [B, N, 3]."""
         x, there = self.vectors(ids)
         absent = torch.where(there, 0.0, -1e4)
-        # packed, so that a sentence reads the same whatever it is batched with
         lengths = there.sum((1, 2)).clamp_min(1).cpu()
-        packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
-        y, _ = pad_packed_sequence(
-            self.recurrent(packed)[0], batch_first=True, total_length=ids.shape[1]
-        )
+        if int(lengths.min()) == ids.shape[1]:
+            y = self.recurrent(x)[0]
+        else:  # packed, so that a sentence reads the same whatever it is batched with
+            packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+            y, _ = pad_packed_sequence(
+                self.recurrent(packed)[0], batch_first=True, total_length=ids.shape[1]
+            )
         y = y * there  # [B, N, 2 hidden]
         share = (self.attention(y) + absent).softmax(1)
         pooled = torch.cat([(share * y).sum(1), (y + absent).amax(1).clamp_min(-1.0)], 1)

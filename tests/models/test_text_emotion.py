@@ -148,9 +148,8 @@ def test_what_cannot_be_judged_is_neutral_without_confidence(judge, text):
 
 
 def test_another_language_is_doubted(judge):
-    english, german = judge(["I am so glad to see you!", "Ich freue mich so, dich zu sehen!"])[1:2][
-        0
-    ]
+    judged = judge(["I am so glad to see you!", "Ich freue mich so, dich zu sehen!"])
+    english, german = judged.confidence
     assert float(german) < 0.3 < float(english)
 
 
