@@ -321,7 +321,7 @@ def folds(
 
     Returns:
         Indices [n] of the recordings of SPEAKERS, clean, noisy and by telephone, and raw outputs
-        [M, n, 9] for them.
+        [n, 9] for them.
     """
     indices, outputs = [], []
     tested = np.isin(examples.version, ["0", "noise", "telephone"])
@@ -331,10 +331,10 @@ def folds(
         )
         index = np.flatnonzero(tested & (examples.speaker == speaker))
         indices.append(index)
-        outputs.append(said_by(model, examples, index))
-        print(f"without {speaker}: recall {recall(outputs[-1].mean(0), examples.label[index]):.3f}",
+        outputs.append(model.together(said_by(model, examples, index)))
+        print(f"without {speaker}: recall {recall(outputs[-1], examples.label[index]):.3f}",
               flush=True)  # fmt: skip
-    return np.concatenate(indices), torch.cat(outputs, 1)
+    return np.concatenate(indices), torch.cat(outputs)
 
 
 def recall(said: Tensor, label: Tensor) -> float:
@@ -380,8 +380,7 @@ def main() -> None:
     examples = read_cache(args.cache)
     temperature = args.temperature or 1.0
     if args.folds:
-        index, said = folds(examples, seed=args.seed)
-        told = said.mean(0)
+        index, told = folds(examples, seed=args.seed)
         label = examples.label[index]
         clean = torch.from_numpy(examples.version[index] == "0")
         temperature = best_temperature(told[clean], label[clean])
@@ -397,7 +396,7 @@ def main() -> None:
     model = train(examples, training_index(examples), seed=args.seed, config=config)
     save_checkpoint(
         args.out,
-        {name: tensor.half() for name, tensor in model.state_dict().items()},
+        {k: v.half() if v.is_floating_point() else v for k, v in model.state_dict().items()},
         format=FORMAT,
         config=model.config_dict(),
         source=SOURCE,

@@ -46,9 +46,9 @@ CLASSES: tuple[tuple[str, str], ...] = (
 class SpeechEmotionConfig:
     """Sizes of the ensemble."""
 
-    statistic_members: int = 4  # networks that see statistics
-    course_members: int = 4  # networks that listen to the course
-    statistic_width: int = 64  # hidden units of the first
+    statistic_members: int = 3  # networks that see statistics
+    course_members: int = 2  # networks that listen to the course
+    statistic_width: int = 256  # hidden units of the first
     course_width: int = 48  # channels of the second
     temperature: float = 1.0  # divides the logits, so that confidence is honest
 
@@ -117,7 +117,7 @@ class CourseMember(nn.Module):
 
 
 class SpeechEmotion(nn.Module):
-    """The ensemble: logits are averaged over members, then divided by the temperature."""
+    """The ensemble: logits are averaged, then divided by the temperature."""
 
     mean: Tensor
     spread: Tensor
@@ -156,7 +156,7 @@ class SpeechEmotion(nn.Module):
         Args:
             frames: [B, L, 82] from `frame_features`, L at most 2 s.
         """
-        return read_out(self.members(*prepare(frames)).mean(0), self.config.temperature)
+        return read_out(self.together(self.members(*prepare(frames))), self.config.temperature)
 
     def members(self, statistics: Tensor, course: Tensor, active: Tensor) -> Tensor:
         """What each member says, [M, B, C + 2], of what `prepare` made."""
@@ -164,6 +164,12 @@ class SpeechEmotion(nn.Module):
         said = [member(standard) for member in self.statistic_members]
         said += [member(course, active) for member in self.course_members]
         return torch.stack(said)
+
+    def together(self, said: Tensor) -> Tensor:
+        """What they say together, [B, C + 2] of [M, B, C + 2]: both kinds count the same."""
+        first = self.config.statistic_members
+        kinds = [kind.mean(0) for kind in (said[:first], said[first:]) if len(kind)]
+        return torch.stack(kinds).mean(0)
 
     def listen(self, samples: Tensor, frames: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Scores [B, 8], valence–arousal [B, 2], and how sure each of them is, [B] and [B].
@@ -176,7 +182,7 @@ class SpeechEmotion(nn.Module):
             frames: [B, L, 82] from `frame_features`.
         """
         said = self.members(*prepare(frames))  # [M, B, 9]
-        probabilities, point = read_out(said.mean(0), self.config.temperature)
+        probabilities, point = read_out(self.together(said), self.config.temperature)
         scores = to_emotions(probabilities)
         apart = said[..., len(CLASSES) :].tanh().std(0, correction=0).mean(1)  # [B]
         return scores, point, scores.amax(1), 1.0 / (1.0 + (apart / 0.25).square())
@@ -205,7 +211,7 @@ def frame_features(samples: Tensor) -> Tensor:
 def prepare(frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Statistics [B, 93], course [B, L, 46] and which frames are loud [B, L] of windows.
 
-    Steady noise and the level of each window are taken out, and what is 40 dB below its loudest counts as silence.
+    The level of each window is taken out, and what is 40 dB below its loudest counts as silence.
 
     Args:
         frames: [B, L, 82] from `frame_features`.
@@ -213,7 +219,6 @@ def prepare(frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     if frames.shape[1] == 1:
         frames = frames.expand(-1, 2, -1)  # a course has at least two moments
     mel, octave, periodic = frames[..., :MELS], frames[..., MELS], frames[..., MELS + 1]
-    mel = without_hiss(mel)
     loudest = torch.quantile(loudness(mel), 0.95, dim=1)[:, None, None]
     mel = (mel - loudest).clamp_min(-FLOOR)
     level = mel.mean(2)  # [B, L]
@@ -229,20 +234,6 @@ def prepare(frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     still = torch.cat([bands, torch.stack([2.0 * tune, periodic, level + 1.0], 2)], 2)
     moving = nn.functional.pad(still.diff(dim=1), (0, 0, 1, 0)) * 3.0
     return statistics, torch.cat([still, moving], 2), active
-
-
-def without_hiss(mel: Tensor) -> Tensor:
-    """Mel features [B, L, 80] less what is there all the time.
-
-    Each band's noise is taken to be a little above its softest moments; of the power at least a
-    twentieth is left.
-
-    Args:
-        mel: [B, L, 80], one unit is 20 dB.
-    """
-    power = 10.0 ** (2.0 * mel)
-    noise = 10.0 ** (2.0 * torch.quantile(mel, 0.1, dim=1, keepdim=True))
-    return torch.maximum(power - 1.5 * noise, 0.05 * power).clamp_min(1e-9).log10() / 2.0
 
 
 def _only(x: Tensor, mask: Tensor) -> Tensor:
