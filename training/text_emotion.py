@@ -1,7 +1,7 @@
 """Train words → GoEmotions' 28 labels, the text model of stage 2.
 
     python -m synchrorama.training.text_emotion --data GOEMOTIONS --out FILE.safetensors
-        [--epochs 4] [--seed 0] [--threads 1]
+        [--epochs 7] [--seed 0] [--threads 1]
 
 GOEMOTIONS holds original_train.tsv (text, label numbers, id). One sentence in ten is held out of
 the training, and decides temperature and thresholds. The dev part is never read here.
@@ -203,7 +203,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=7)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
