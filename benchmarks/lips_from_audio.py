@@ -25,6 +25,7 @@ from scipy.stats import rankdata
 
 from ..models.checkpoint import WEIGHTS
 from ..models.motion.audio_to_motion import AudioToMotion, motion_from_audio
+from ..models.motion.dials import Dials
 from ..models.motion.lips import lip_gap
 from ..models.speech import frame_times
 from ..models.types import ARKIT_INDEX
@@ -153,7 +154,9 @@ def clip_of(
 ) -> Clip:
     """Run the model over one utterance."""
     waveform = torch.from_numpy(samples).float()
-    motion = motion_from_audio(model, waveform, sample_rate, fps=fps, head=0.0, blinks=0.0)
+    motion = motion_from_audio(
+        model, waveform, sample_rate, fps=fps, dials=Dials(head=0.0, blinks=0.0)
+    )
     pucker, funnel = (ARKIT_INDEX[n] for n in ("mouthPucker", "mouthFunnel"))
     return Clip(
         name,

@@ -6,11 +6,12 @@ from comfy_api.latest import io
 
 from ..models.head import HeadModel
 from ..models.motion.audio_to_motion import AudioToMotion, motion_from_audio
+from ..models.motion.dials import Dials
 from ..models.motion.frames import MotionFrames
-from ..models.types import Motion, Portrait
+from ..models.types import Emotion, Motion, Portrait
 from ..models.video.plot import motion_plot
 from . import host
-from .types import Audio, MotionSocket, PortraitSocket, one_speech
+from .types import Audio, EmotionSocket, MotionSocket, PortraitSocket, one_speech
 
 CATEGORY = "SynchroRaMa/4 motion"
 
@@ -43,8 +44,8 @@ class SynchroRaMaMotionFromAudio(io.ComfyNode):
                     min=0,
                     max=0xFFFFFFFFFFFFFFFF,
                     control_after_generate=True,
-                    tooltip="Chooses blinks, brows and head motion, never the lips. The same seed "
-                    "gives the same motion.",
+                    tooltip="Chooses one of many takes of head, blinks, gaze and brows; the lips "
+                    "stay the same. The same seed gives the same motion.",
                 ),
                 io.Float.Input(
                     "lips",
@@ -52,7 +53,8 @@ class SynchroRaMaMotionFromAudio(io.ComfyNode):
                     min=0.0,
                     max=2.0,
                     step=0.05,
-                    tooltip="How far the mouth moves: 0 keeps it still, 2 moves it twice as far.",
+                    tooltip="How far the mouth moves to speak: 0 keeps it still, 2 moves it twice "
+                    "as far.",
                 ),
                 io.Float.Input(
                     "head",
@@ -75,6 +77,58 @@ class SynchroRaMaMotionFromAudio(io.ComfyNode):
                     optional=True,
                     tooltip="Starts from this face's own expression instead of a neutral one.",
                 ),
+                io.Float.Input(
+                    "expression",
+                    default=1.0,
+                    min=0.0,
+                    max=2.0,
+                    step=0.05,
+                    optional=True,
+                    tooltip="How strongly the emotion shows: 0 not at all, 2 twice as strongly.",
+                ),
+                io.Float.Input(
+                    "brows",
+                    default=1.0,
+                    min=0.0,
+                    max=2.0,
+                    step=0.05,
+                    optional=True,
+                    tooltip="How far the brows move with the voice: 0 not at all, 2 twice as far.",
+                ),
+                io.Float.Input(
+                    "gaze",
+                    default=1.0,
+                    min=0.0,
+                    max=2.0,
+                    step=0.05,
+                    optional=True,
+                    tooltip="How far the eyes look around: 0 keeps them still, 2 lets them wander "
+                    "twice as far.",
+                ),
+                io.Float.Input(
+                    "temperature",
+                    default=1.0,
+                    min=0.0,
+                    max=2.0,
+                    step=0.05,
+                    optional=True,
+                    tooltip="How freely head, gaze and brows move: 0 gives the most usual motion, "
+                    "1 the variety of people, 2 more than that.",
+                ),
+                EmotionSocket.Input(
+                    "emotion",
+                    optional=True,
+                    tooltip="What the face shows while it speaks; as long as the audio.",
+                ),
+                io.String.Input(
+                    "keyframes",
+                    default="",
+                    multiline=True,
+                    optional=True,
+                    tooltip="Dials over time, one a line: seconds, dial, value, like '1.5 head "
+                    "0.5'. Values in between lie on straight lines. Empty keeps the dials as they "
+                    "are set.",
+                ),
             ],
             outputs=[
                 MotionSocket.Output(
@@ -93,6 +147,12 @@ class SynchroRaMaMotionFromAudio(io.ComfyNode):
         head: float,
         blinks: float,
         portrait: Portrait | None = None,
+        expression: float = 1.0,
+        brows: float = 1.0,
+        gaze: float = 1.0,
+        temperature: float = 1.0,
+        emotion: Emotion | None = None,
+        keyframes: str = "",
     ) -> io.NodeOutput:
         """Predict the motion."""
         waveform, sample_rate = one_speech(audio)
@@ -102,10 +162,13 @@ class SynchroRaMaMotionFromAudio(io.ComfyNode):
             sample_rate,
             fps=fps,
             seed=seed,
+            temperature=temperature,
             rest=None if portrait is None else portrait.head.expression,
-            lips=lips,
-            head=head,
-            blinks=blinks,
+            emotion=emotion,
+            dials=Dials(
+                lips=lips, expression=expression, head=head, blinks=blinks, gaze=gaze, brows=brows
+            ),
+            keyframes=keyframes,
             on_step=host.watch(1),
         )
         return io.NodeOutput(motion)

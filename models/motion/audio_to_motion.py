@@ -14,8 +14,10 @@ from torch import Tensor, nn
 
 from .. import speech
 from ..checkpoint import WEIGHTS, fill_module, load_checkpoint
-from ..types import ARKIT_NAMES, Motion
+from ..types import ARKIT_NAMES, Emotion, Motion
 from . import lips as lip
+from .dials import STANDARD, Dials, dial_tracks
+from .expression import emotion_on_clock
 from .liveliness import blink_track, gesture_track, head_track, loudness, speaking
 
 FORMAT = "synchrorama.audio_to_motion"
@@ -225,10 +227,11 @@ def motion_from_audio(
     *,
     fps: float = 25.0,
     seed: int = 0,
+    temperature: float = 1.0,
     rest: Tensor | None = None,
-    lips: float = 1.0,
-    head: float = 1.0,
-    blinks: float = 1.0,
+    emotion: Emotion | None = None,
+    dials: Dials = STANDARD,
+    keyframes: str = "",
     on_step: Callable[[int, int], None] | None = None,
 ) -> Motion:
     """Lips that speak the audio, gentle head motion, blinks and brows.
@@ -241,22 +244,23 @@ def motion_from_audio(
         sample_rate: In Hz.
         fps: Video frames a second, 8 to 60.
         seed: Of head, blinks and brows.
+        temperature: How much chance there is, 0 (the most usual motion) to 2.
         rest: [52] the photo's own coefficients (Portrait.head.expression); speech is put on top of
             it and silence returns to it. None: a relaxed face with closed lips.
-        lips: How much the mouth moves, 0 (not at all) to 2.
-        head: How much the head moves, and the brows with it, 0 (not at all) to 2.
-        blinks: How far the lids close, 0 (not at all) to 2, where 1 closes them.
+        emotion: What is felt, as long as the audio; None: nothing.
+        dials: How much of each part is shown.
+        keyframes: Dials over time, a line each: "1.5 head 0.5".
         on_step: Called with (windows done, windows in all) after each; may raise to cancel.
 
     Returns:
         A Motion of ceil(seconds · fps) frames.
 
     Raises:
-        ValueError: The audio is empty, a batch, not finite; fps, a dial or rest is out of range.
+        ValueError: The audio is empty, a batch, not finite; fps, temperature, rest or a keyframe is
+            out of range; the emotion is of another length.
     """
-    for name, value in (("lips", lips), ("head", head), ("blinks", blinks)):
-        if not 0.0 <= value <= 2.0:
-            raise ValueError(f"'{name}' is {value:g}. Use a value from 0 (off) to 2.")
+    if not 0.0 <= temperature <= 2.0:
+        raise ValueError(f"'temperature' is {temperature:g}. Use a value from 0 to 2.")
     own = torch.zeros(len(ARKIT_NAMES)) if rest is None else rest.detach().float().cpu()
     if own.shape != (len(ARKIT_NAMES),):
         raise ValueError(
@@ -266,10 +270,13 @@ def motion_from_audio(
     mono = speech.to_mono(waveform, sample_rate)
     frames = speech.frame_count(waveform.shape[-1], sample_rate, fps)
     times = speech.frame_times(frames, fps)
+    dial = dial_tracks(dials, keyframes, times)
+    if emotion is not None:
+        emotion_on_clock(emotion, frames, fps)
     mel = speech.log_mel(mono)
     shapes, closure, activity = articulate_in_windows(model, mel, on_step=on_step)
 
-    amount = min(lips, 1.0)
+    amount = dial["lips"].clamp_max(1.0)
     ahead = nn.functional.pad(-activity[None], (0, SETTLE), value=-torch.inf)
     activity = -nn.functional.max_pool1d(ahead, SETTLE + 1, 1)[0]  # close as the sound ends
     spoken = to_video_clock(activity, times)
@@ -278,7 +285,7 @@ def motion_from_audio(
     closed = to_video_clock(closure, times, reach_s=reach_s)
     coefficients = lip.compose(
         own,
-        (to_video_clock(shapes, times) * lips).clamp(0.0, 1.0),
+        (to_video_clock(shapes, times) * dial["lips"][:, None]).clamp(0.0, 1.0),
         closed * amount,
         spoken * amount,
     )
@@ -286,8 +293,8 @@ def motion_from_audio(
     loud = to_video_clock(loudness(mel) * activity, times)
     talking = speaking(spoken, fps)
     rotation, translation = head_track(loud, talking, fps, seed)
-    blink = blink_track(spoken, fps, seed) * blinks
-    brows = gesture_track(loud, fps, seed) * head
+    blink = blink_track(spoken, fps, seed) * dial["blinks"]
+    brows = gesture_track(loud, fps, seed) * dial["brows"]
     for name in ("eyeBlinkLeft", "eyeBlinkRight"):
         column = ARKIT_NAMES.index(name)
         coefficients[:, column] += (1.0 - coefficients[:, column]) * blink.clamp(0.0, 1.0)
@@ -296,7 +303,7 @@ def motion_from_audio(
         coefficients[:, column] += brows * share
     return Motion(
         coefficients=coefficients.clamp(0.0, 1.0),
-        head_rotation=rotation * head,
-        head_translation=translation * head,
+        head_rotation=rotation * dial["head"][:, None],
+        head_translation=translation * dial["head"][:, None],
         fps=fps,
     )

@@ -17,6 +17,7 @@ from synchrorama.models.motion.audio_to_motion import (
     motion_from_audio,
     to_video_clock,
 )
+from synchrorama.models.motion.dials import Dials
 from synchrorama.models.types import ARKIT_INDEX, ARKIT_NAMES
 
 
@@ -117,7 +118,7 @@ def test_any_sample_rate_gives_the_same_lips(model: AudioToMotion, voice: torch.
 
 
 def test_silence_is_a_closed_resting_mouth(model: AudioToMotion) -> None:
-    motion = motion_from_audio(model, torch.zeros(48000), 16000, blinks=0.0)
+    motion = motion_from_audio(model, torch.zeros(48000), 16000, dials=Dials(blinks=0.0))
     assert float(lips.lip_gap(motion.coefficients).max()) == 0.0
     assert float(motion.coefficients.abs().max()) < 1e-6
     assert 0.0 < float(motion.head_rotation.abs().max()) < 0.1
@@ -125,13 +126,14 @@ def test_silence_is_a_closed_resting_mouth(model: AudioToMotion) -> None:
 
 def test_silence_returns_to_the_photo(model: AudioToMotion, voice: torch.Tensor) -> None:
     rest = torch.linspace(0.0, 0.6, 52)
-    motion = motion_from_audio(model, voice, 16000, rest=rest, head=0.0, blinks=0.0)
+    motion = motion_from_audio(model, voice, 16000, rest=rest, dials=Dials(head=0.0, blinks=0.0))
     assert torch.allclose(motion.coefficients[-12:], rest.expand(12, 52), atol=1e-5)
 
 
 def test_dials_at_zero_remove_exactly(model: AudioToMotion, voice: torch.Tensor) -> None:
     rest = torch.linspace(0.0, 0.6, 52)
-    motion = motion_from_audio(model, voice, 16000, rest=rest, lips=0.0, head=0.0, blinks=0.0)
+    nothing = Dials(lips=0.0, expression=0.0, head=0.0, blinks=0.0, gaze=0.0, brows=0.0)
+    motion = motion_from_audio(model, voice, 16000, rest=rest, dials=nothing)
     assert torch.equal(motion.coefficients, rest.expand_as(motion.coefficients))
     assert not motion.head_rotation.any()
     assert not motion.head_translation.any()
@@ -156,9 +158,8 @@ def test_a_clipped_recording_works(model: AudioToMotion, voice: torch.Tensor) ->
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"lips": -0.1}, "'lips' is -0.1. Use a value from 0"),
-        ({"head": 2.5}, "'head' is 2.5"),
-        ({"blinks": 3.0}, "'blinks' is 3"),
+        ({"temperature": 2.5}, "'temperature' is 2.5. Use a value from 0"),
+        ({"keyframes": "1 nose 1"}, "Line 1 of 'keyframes' names 'nose'"),
         ({"rest": torch.zeros(51)}, "'rest' has shape"),
         ({"fps": 1000.0}, "'fps' is 1000"),
     ],
