@@ -13,8 +13,8 @@ from torch import Tensor
 
 from ..drawing import Sheet, Track, Words, speech_track
 from ..speech import exact_fps, frame_times
+from ..text_timing import timed_sentences
 from ..types import EMOTIONS, Emotion
-from .text_timing import timed_sentences
 
 # Of the palette of Okabe and Ito, told apart with any colour vision.
 WORDS_COLOUR = (190, 194, 200)

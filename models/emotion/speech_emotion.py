@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from ..checkpoint import WEIGHTS, fill_module, load_checkpoint
+from ..prosody import VOICED, loudness, pitch
 from ..speech import MELS, log_mel
 from ..types import EMOTIONS
-from .prosody import VOICED, loudness, pitch
 
 FORMAT = "synchrorama.speech_emotion"
 WINDOW = 200  # mel frames heard at a time, 2 s

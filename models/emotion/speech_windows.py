@@ -10,11 +10,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from ..prosody import LOUD, VOICED, excitement, loudness
 from ..speech import HOP, MELS, frame_count, frame_times, to_mono
 from ..types import EMOTIONS, Emotion
 from .circumplex import to_scores
 from .fusion import EmotionFusion, embed
-from .prosody import LOUD, VOICED, excitement, loudness
 from .speech_emotion import WINDOW, SpeechEmotion, frame_features
 from .speech_folder import SpeechFolder
 

@@ -13,13 +13,14 @@ import torch
 from torch import Tensor
 
 from ..checkpoint import CheckpointError
+from ..huggingface import read_config
 from ..speech import frame_count, frame_times
+from ..text_timing import TimedSentence, timed_sentences
 from ..types import EMOTIONS, Emotion
 from .circumplex import to_valence_arousal
 from .fusion import EmotionFusion, embed
-from .huggingface import class_map, labels, load_whole, read_config
+from .huggingface import class_map, labels, load_whole
 from .text_model import GROUPS, Reader, TextEmotion, group_table
-from .text_timing import TimedSentence, timed_sentences
 
 NEUTRAL = EMOTIONS.index("neutral")
 CHUNK = 64  # sentences judged at once
@@ -49,7 +50,7 @@ class BuiltinJudge:
         self.table = group_table()  # [28, G]
         self.hold_back = torch.tensor(model.config.prior).sqrt()  # [G]
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def groups(self, sentences: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Probability of each group [B, G] and the share of known words [B]."""
         device = self.model.by_phrase.bias.device

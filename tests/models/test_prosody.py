@@ -1,7 +1,7 @@
 import pytest
 import torch
-from synchrorama.models.emotion.prosody import excitement, pitch
 from synchrorama.models.emotion.speech_emotion import frame_features
+from synchrorama.models.prosody import excitement, pitch
 
 RATE = 16000
 

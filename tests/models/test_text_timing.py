@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from synchrorama.models.emotion.text_timing import (
+from synchrorama.models.text_timing import (
     MOST_WORDS,
     split_sentences,
     timed_sentences,

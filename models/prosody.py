@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from ..speech import HOP, MELS, SAMPLE_RATE
+from .speech import HOP, MELS, SAMPLE_RATE
 
 LOWEST, HIGHEST = 60.0, 500.0  # Hz, of the voices that are looked for
 SPAN = 512  # samples compared at each lag, 32 ms

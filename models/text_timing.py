@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..speech import log_mel, to_mono
+from .speech import log_mel, to_mono
 
 SPEAKING = -0.5  # of the mean of log_mel: 30 dB below loud speech
 MOST_WORDS = 40  # of a sentence; longer ones are cut, as transcripts may lack full stops
