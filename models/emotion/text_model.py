@@ -168,6 +168,34 @@ class ConvolutionMember(nn.Module):
         return logits
 
 
+def in_step(networks: Sequence[nn.GRU], x: Tensor) -> Tensor:
+    """What several GRUs say of one sentence each, [K, N, 2 hidden].
+
+    The same as calling them one by one, but all of them, in both directions, take each step
+    together: for one short sentence the calls cost more than the sums in them.
+
+    Args:
+        networks: K of one layer in two directions and of one size.
+        x: [K, N, width].
+    """
+    into, back, bias, stay = (
+        torch.stack([getattr(one, name + end) for end in ("", "_reverse") for one in networks])
+        for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+    )  # [2 K, 3 hidden, width], [2 K, 3 hidden, hidden], [2 K, 3 hidden] twice
+    both = torch.cat([x, x.flip(1)])  # [2 K, N, width]
+    told = torch.baddbmm(bias[:, None], both, into.mT)  # [2 K, N, 3 hidden]
+    size, back, stay = networks[0].hidden_size, back.mT.contiguous(), stay[:, None]
+    gates, news = told[..., : 2 * size].split(1, 1), told[..., 2 * size :].split(1, 1)
+    state, out = x.new_zeros(len(both), 1, size), []
+    for gate, new in zip(gates, news, strict=True):
+        kept = torch.baddbmm(stay, state, back)  # [2 K, 1, 3 hidden]
+        reset, update = (kept[..., : 2 * size] + gate).sigmoid().chunk(2, -1)
+        state = torch.lerp(torch.addcmul(new, reset, kept[..., 2 * size :]).tanh(), state, update)
+        out.append(state)
+    there, home = torch.cat(out, 1).chunk(2)  # [K, N, hidden] each
+    return torch.cat([there, home.flip(1)], 2)
+
+
 class RecurrentMember(nn.Module):
     """A GRU in both directions, read by attention and by a maximum."""
 
@@ -182,16 +210,18 @@ class RecurrentMember(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         """Logits [B, 28] of ids [B, N, 3]."""
         x, there = self.vectors(ids)
-        absent = torch.where(there, 0.0, -1e4)
         lengths = there.sum((1, 2)).clamp_min(1).cpu()
-        if int(lengths.min()) == ids.shape[1]:
-            y = self.recurrent(x)[0]
-        else:  # packed, so that a sentence reads the same whatever it is batched with
-            packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
-            y, _ = pad_packed_sequence(
-                self.recurrent(packed)[0], batch_first=True, total_length=ids.shape[1]
-            )
-        y = y * there  # [B, N, 2 hidden]
+        # packed, so that a sentence reads the same whatever it is batched with
+        packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        y, _ = pad_packed_sequence(
+            self.recurrent(packed)[0], batch_first=True, total_length=ids.shape[1]
+        )
+        return self.read(y, there)
+
+    def read(self, y: Tensor, there: Tensor) -> Tensor:
+        """Logits [B, 28] of what the GRU says [B, N, 2 hidden], and where a token is [B, N, 1]."""
+        absent = torch.where(there, 0.0, -1e4)
+        y = y * there
         share = (self.attention(y) + absent).softmax(1)
         pooled = torch.cat([(share * y).sum(1), (y + absent).amax(1).clamp_min(-1.0)], 1)
         logits: Tensor = self.out(self.drop(pooled))
@@ -262,8 +292,19 @@ class TextEmotion(nn.Module):
                 where the beginning is 0 there is no token.
             units: [B, U] int64, the known words and phrases of the sentence, 0 where there is none.
         """
-        logits = [member(ids) for member in self.by_word] + [self.by_phrase(units)]
-        return torch.stack(logits).log_softmax(-1)
+        one = len(ids) == 1 and not self.training
+        logits = self._one(ids) if one else [member(ids) for member in self.by_word]
+        return torch.stack([*logits, self.by_phrase(units)]).log_softmax(-1)
+
+    def _one(self, ids: Tensor) -> list[Tensor]:
+        """What each member of `by_word` says of one sentence [1, N, 3], sooner."""
+        logits = [member(ids) for member in self.by_word if isinstance(member, ConvolutionMember)]
+        recurrent = [member for member in self.by_word if isinstance(member, RecurrentMember)]
+        seen = [member.vectors(ids) for member in recurrent]
+        told = in_step([member.recurrent for member in recurrent], torch.cat([x for x, _ in seen]))
+        for member, y, (_, there) in zip(recurrent, told, seen, strict=True):
+            logits.append(member.read(y[None], there))
+        return logits
 
     def label_probabilities(self, ids: Tensor, units: Tensor) -> Tensor:
         """The members' common answer at the config's temperature, [B, 28], rows sum to 1."""
