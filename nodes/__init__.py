@@ -14,6 +14,11 @@ from .emotion import (
     SynchroRaMaEmotionValenceArousal,
 )
 from .motion import SynchroRaMaMotionFrames, SynchroRaMaMotionFromAudio, SynchroRaMaMotionPlot
+from .motion_material import (
+    SynchroRaMaMotionAdjust,
+    SynchroRaMaMotionMix,
+    SynchroRaMaMotionTakes,
+)
 from .portrait import SynchroRaMaPortraitPrepare
 from .video import SynchroRaMaVideoCombine
 
@@ -26,6 +31,9 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     SynchroRaMaEmotionDirect,
     SynchroRaMaEmotionPlot,
     SynchroRaMaMotionFromAudio,
+    SynchroRaMaMotionTakes,
+    SynchroRaMaMotionAdjust,
+    SynchroRaMaMotionMix,
     SynchroRaMaMotionFrames,
     SynchroRaMaMotionPlot,
     SynchroRaMaVideoCombine,

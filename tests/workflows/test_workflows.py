@@ -10,7 +10,7 @@ from synchrorama.nodes import NODES
 
 WORKFLOWS = Path(__file__).resolve().parents[2] / "workflows"
 API = sorted((WORKFLOWS / "api").glob("*.json"))
-WIDGETS = ("INT", "FLOAT", "STRING", "COMBO")
+WIDGETS = ("INT", "FLOAT", "STRING", "COMBO", "BOOLEAN")
 UI = sorted(WORKFLOWS.glob("*.json"))
 SCHEMAS = {node.define_schema().node_id: node.define_schema() for node in NODES}
 

@@ -48,6 +48,7 @@ Video = Custom("VIDEO")
 Int = Custom("INT")
 Float = Custom("FLOAT")
 String = Custom("STRING")
+Boolean = Custom("BOOLEAN")
 Combo = Custom("COMBO")
 
 
@@ -108,6 +109,24 @@ class _StringInput(Input):
         self.multiline, self.placeholder, self.default = multiline, placeholder, default
 
 
+class _BooleanInput(Input):
+    Parent = Boolean
+
+    def __init__(
+        self,
+        id,
+        display_name=None,
+        optional=False,
+        tooltip=None,
+        lazy=None,
+        default=None,
+        label_on=None,
+        label_off=None,
+    ):
+        super().__init__(id, display_name, optional, tooltip, lazy)
+        self.default, self.label_on, self.label_off = default, label_on, label_off
+
+
 class _ComboInput(Input):
     Parent = Combo
 
@@ -126,7 +145,7 @@ class _ComboInput(Input):
 
 
 Int.Input, Float.Input, String.Input = _IntInput, _FloatInput, _StringInput
-Combo.Input = _ComboInput
+Combo.Input, Boolean.Input = _ComboInput, _BooleanInput
 
 
 @dataclass
