@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 FOLDER = "synchrorama"
+MOTIONS = "motion"  # folder of the output folder that Save Motion writes to by default
+OUTPUT = " [output]"  # ComfyUI's mark on the name of a file in its output folder
 BUILT_IN = "built-in"  # instead of a folder: the weights that ship with the pack
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -53,6 +55,52 @@ def model_folder(name: str) -> Path:
         f"'model' is '{name}', which is not in the folder models/{FOLDER}. Choose '{BUILT_IN}', or "
         "put the folder there."
     )
+
+
+def motion_files() -> list[str]:
+    """Files that may hold a motion: those of the input folder, and saved ones, marked [output]."""
+    given = Path(folder_paths.get_input_directory())
+    saved = Path(folder_paths.get_output_directory())
+    return [*_motions(given, ""), *(name + OUTPUT for name in _motions(saved, MOTIONS))]
+
+
+def input_file(name: str) -> Path:
+    """Where a file of `motion_files` is.
+
+    Raises:
+        ValueError: It lies outside of ComfyUI's folders.
+    """
+    base = folder_paths.get_input_directory()
+    if name.endswith(OUTPUT):
+        base, name = folder_paths.get_output_directory(), name.removesuffix(OUTPUT)
+    folder = Path(base).resolve()
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder):
+        raise ValueError(f"'file' is '{name}', which lies outside of ComfyUI's folders.")
+    return path
+
+
+def output_file(prefix: str, suffix: str) -> tuple[Path, str]:
+    """Where to write the next file of that prefix, and its name inside the output folder.
+
+    Raises:
+        ValueError: It would lie outside of ComfyUI's output folder.
+    """
+    base = Path(folder_paths.get_output_directory())
+    if not (base / prefix).resolve().is_relative_to(base.resolve()):
+        raise ValueError(
+            f"'filename_prefix' is '{prefix}', which lies outside of ComfyUI's output folder. Use "
+            "a name, or a folder and a name, without '..'."
+        )
+    folder, stem, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, str(base))
+    name = f"{stem}_{counter:05}_{suffix}"
+    return Path(folder) / name, (Path(subfolder) / name).as_posix()
+
+
+def _motions(folder: Path, below: str) -> list[str]:
+    found = (path for ending in ("csv", "safetensors") for path in folder.glob(f"**/*.{ending}"))
+    names = (path.relative_to(folder).as_posix() for path in found)
+    return sorted(name for name in names if name.startswith(below))
 
 
 def device() -> torch.device:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from synchrorama.models.motion.action_unit_plot import read_action_units
 from synchrorama.models.motion.action_units import (
     ACTION_UNITS,
     action_units,
@@ -12,7 +13,12 @@ from synchrorama.models.motion.action_units import (
     prototypes,
     read_emotion,
 )
-from synchrorama.models.types import ARKIT_INDEX, ARKIT_NAMES, EMOTIONS
+from synchrorama.models.types import ARKIT_INDEX, ARKIT_NAMES, EMOTIONS, Motion
+
+
+def a_motion(coefficients: torch.Tensor) -> Motion:
+    still = torch.zeros(len(coefficients), 3)
+    return Motion(coefficients=coefficients, head_rotation=still, head_translation=still, fps=25.0)
 
 
 def test_map_averages_the_coefficients_of_a_unit() -> None:
@@ -63,3 +69,33 @@ def test_a_prototype_reads_as_itself_over_any_speech(strength: float) -> None:
 def test_a_face_that_hardly_moves_reads_as_neutral() -> None:
     speech = torch.zeros(20)
     assert read_emotion(0.05 * prototypes()[3], speech).argmax() == EMOTIONS.index("neutral")
+
+
+def test_readout_has_a_row_and_a_track_for_each_unit() -> None:
+    face = torch.zeros(50, len(ARKIT_NAMES))
+    face[30, ARKIT_INDEX["browInnerUp"]] = 0.8
+    picture, table = read_action_units(a_motion(face))
+    assert picture.shape == (1, 1024, 1024, 3)
+    rows = [line.split() for line in table.splitlines()[3:]]
+    assert [int(row[0]) for row in rows] == list(ACTION_UNITS)
+    assert rows[0] == ["1", "inner", "brow", "raiser", "0.02", "0.80", "1.22", "s"]
+    assert rows[1][-1] == "–"
+    flat, _ = read_action_units(a_motion(torch.zeros(50, len(ARKIT_NAMES))))
+    assert (picture - flat).abs().max() > 0.3
+
+
+def test_readout_names_the_emotion_over_neutral() -> None:
+    neutral = a_motion(torch.full((20, 52), 0.1))
+    happy = prototype_coefficients()[EMOTIONS.index("happy")]
+    _, table = read_action_units(a_motion((0.1 + 0.6 * happy).expand(20, -1)), neutral)
+    assert table.endswith("(−1 to 1).") and "resembles most: happy +1.00" in table
+
+
+def test_readout_refuses_what_it_cannot_read() -> None:
+    motion = a_motion(torch.zeros(20, 52))
+    with pytest.raises(ValueError, match="'motion' has no frames"):
+        read_action_units(a_motion(torch.zeros(0, 52)))
+    with pytest.raises(ValueError, match="'motion' has 20 frames at 25 fps, 'neutral' 19 at 25"):
+        read_action_units(motion, a_motion(torch.zeros(19, 52)))
+    with pytest.raises(ValueError, match="'width' × 'height'"):
+        read_action_units(motion, width=8)
