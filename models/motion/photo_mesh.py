@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from ..head import HeadModel, project, rotation_angles, rotation_matrix
 from ..landmarks import EYES, LOWER_LIP, UPPER_LIP, EyePoints
-from ..types import ARKIT_INDEX, Portrait
+from ..types import ARKIT_INDEX, ARKIT_NAMES, Portrait
+from .lips import sides
 from .rings import outline_of, rings_around, room_around
 from .surface import (
     even_out,
@@ -46,6 +47,11 @@ GAINS = {
     "eyeWideRight": 0.45,
 }
 FROWN_CHIN = 0.25  # of mouthShrugLower in each side's frown: the chin comes up with it
+# What a frown takes away of the photo's own smile, wholly at half of its way.
+SMILE = ("mouthSmile", "mouthDimple", "mouthUpperUp", "cheekSquint", "jawOpen")
+UNDONE = 2.0
+# How much sooner than evenly a unit sets in whose first half would hardly show.
+EARLY = {"mouthFrown": 0.2, "browInnerUp": 0.4}
 SHUT = 0.07  # lid gap in eye widths under which a photo's eye is taken as closed
 LIP_ROWS = (1.0, 0.85, 0.55, 0.2)  # how much each row of a lip follows a correction of its edge
 OPEN_MOUTH = 0.05  # inner lip gap in mouth widths from which a photo's mouth counts as open
@@ -166,7 +172,8 @@ class PhotoMesh(nn.Module):
             rotation: [B, 3] pitch, yaw, roll in radians.
             translation: [B, 3] face widths.
         """
-        change = coefficients - self.own
+        coefficients = self._felt(coefficients)
+        change = coefficients - self._felt(self.own)
         moved = torch.einsum("bc,cnd->bnd", change, self.moves)
         moved = moved + self._lip_correction(coefficients)
         leader, follower = self.lid_followers[1], self.lid_followers[0]
@@ -176,6 +183,24 @@ class PhotoMesh(nn.Module):
         points = self.rest + moved
         points = self._keep_lids_apart(points)
         return self.turn_head(points, rotation, translation)
+
+    def _felt(self, coefficients: Tensor) -> Tensor:
+        """How far each unit goes, [..., 52], where some set in sooner and some undo a smile."""
+        felt = coefficients.clone()
+        for name, early in EARLY.items():
+            for column in sides(name):
+                value = coefficients[..., column]
+                felt[..., column] = value + early * value * (1 - value)
+        risen = (coefficients - self.own).clamp(min=0) / (1 - self.own).clamp(min=0.2)
+        left, right = (risen[..., column] for column in sides("mouthFrown"))
+        by_side = {"Left": left, "Right": right, "": (left + right) / 2}
+        for name in SMILE:
+            for column in sides(name):
+                side = ARKIT_NAMES[column].removeprefix(name)
+                undone = (UNDONE * by_side[side]).clamp(max=1)
+                photos = torch.minimum(coefficients[..., column], self.own[column])
+                felt[..., column] = coefficients[..., column] - photos * undone
+        return felt
 
     def _lip_correction(self, coefficients: Tensor) -> Tensor:
         """What the lips must move so that the photo's own gap closes when the head's lips meet."""

@@ -13,12 +13,13 @@ from torch import Tensor
 
 from ..head import HeadModel, project
 from ..landmarks import EYE_CORNERS
-from ..types import FittedHead
+from ..types import ARKIT_INDEX, FittedHead
 
 MESH_LANDMARKS = 468  # without the irises
 NOISE = 0.008  # of a landmark's x and y, in eye distances
 DEPTH_NOISE = 0.10  # of its z, which the landmarker guesses
 EXPRESSION_NOISE = 0.12  # of the landmarker's scores
+FROWN_NOISE = 0.03  # the head's frown is weak: a fit would add much of it to a smile
 FACE_DEPTH = 0.25  # head units; what lies behind is skull, ears and neck, which no landmark sees
 SKULL_NOISE = 0.06  # head units that one sampled point of them may differ from the mean head's
 SKULL_STRIDE = 12
@@ -70,9 +71,11 @@ def fit_head(landmarks: Tensor, expression: Tensor, model: HeadModel) -> FittedH
     stiff[: len(people), : len(people)] = back @ back.T
     stiff += torch.eye(len(stiff), dtype=torch.float64)
     rest = mean + torch.tensordot(score, units, 1)
-    modes = torch.cat((people, EXPRESSION_NOISE * units))
+    noise = torch.full_like(score, EXPRESSION_NOISE)
+    noise[[ARKIT_INDEX["mouthFrownLeft"], ARKIT_INDEX["mouthFrownRight"]]] = FROWN_NOISE
+    modes = torch.cat((people, noise[:, None, None] * units))
     pose, weights = _solve(rest, modes, seen, sigma, stiff)
-    own = (score + EXPRESSION_NOISE * weights[len(people) :]).clamp(0, 1)
+    own = (score + noise * weights[len(people) :]).clamp(0, 1)
     rest = mean + torch.tensordot(own, units, 1)
     (rotation, scale, shift), identity = _solve(
         rest, people, seen, sigma, stiff[: len(people), : len(people)], pose

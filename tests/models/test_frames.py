@@ -146,8 +146,8 @@ def test_chunks_do_not_change_results(request, who):
         torch.cat(list(renderer.render(motion, chunk=chunk))) for chunk in (1, 3, 99)
     )
     assert (one - three).abs().max() < 0.02  # at an edge, rounding may move a pixel a little
-    assert psnr(one, three) > 80
-    assert psnr(one, all_at_once) > 80
+    assert psnr(one, three) > 70
+    assert psnr(one, all_at_once) > 70
 
 
 def test_the_same_twice_and_nothing_changed(head, portrait):
@@ -332,6 +332,17 @@ def test_a_smile_with_teeth(smile, smiling, landmarker):
     shut = moved(smiling, expression(smile, jawOpen=0.0, mouthSmile=0.0, mouthClose=0.0))
     rest = smiling.mesh.rest
     assert (shut[14] - shut[13])[:2].norm() < (rest[14] - rest[13])[:2].norm()
+
+
+def test_a_frown_undoes_the_photos_smile(smile, smiling, landmarker):
+    """A frown on a smile with teeth closes the lips and turns the corners down."""
+    frown = drawn(smiling, expression(smile, mouthFrown=1.0))
+    before, after = face_of(landmarker, smile.image), face_of(landmarker, frown)
+    names = [ARKIT_INDEX[f"mouthSmile{side}"] for side in ("Left", "Right")]
+    assert before.coefficients[names].mean() > 0.5
+    assert after.coefficients[names].mean() < 0.1
+    gap = [float((f.landmarks[14] - f.landmarks[13])[:2].norm()) for f in (before, after)]
+    assert gap[1] < 0.3 * gap[0]
 
 
 def test_extremes_stay_pictures(renderer):
