@@ -1,0 +1,101 @@
+"""All facts of a scene from what is connected."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ..head import HeadModel
+from ..speech import exact_fps
+from ..text_timing import split_sentences, timed_sentences
+from ..types import Emotion, Portrait
+from .fact import Fact, Facts, Feeling, Spoken
+from .feeling import UNSURE, feelings
+from .photo_backdrop import backdrop_facts
+from .photo_light import light_facts
+from .photo_pose import pose_facts
+from .voice import voice_facts
+
+SURE = 0.55  # confidence from which a fact is told
+
+
+def measure(
+    *,
+    portrait: Portrait | None = None,
+    head: HeadModel | None = None,
+    people: int | None = None,
+    speech: tuple[Tensor, int] | None = None,
+    emotion: Emotion | None = None,
+    text: str = "",
+    notes: str = "",
+) -> Facts:
+    """What can be told of a scene; whatever is missing is simply not known.
+
+    Args:
+        portrait: The picture.
+        head: The head to which it was fitted; needed with the portrait.
+        people: Faces found in the whole picture.
+        speech: Waveform [C, S] and sample rate in Hz.
+        emotion: What is felt.
+        text: What is said: plain text, lines "0:00–0:02 text", SRT or WebVTT.
+        notes: The artist's own words.
+
+    Raises:
+        ValueError: Times in the text or the audio cannot be used, or emotion and audio are not
+            equally long.
+    """
+    found: list[Fact] = []
+    remarks: list[str] = []
+    if portrait is not None and head is not None:
+        found += [
+            *pose_facts(portrait),
+            *light_facts(portrait, head),
+            *backdrop_facts(portrait),
+        ]
+    if people is not None:
+        found.append(
+            Fact(
+                subject="people",
+                value="1" if people <= 1 else "several",
+                measured=f"faces found in the picture: {people}",
+                confidence=0.8,
+            )
+        )
+    seconds = 0.0
+    words: tuple[Spoken, ...] = ()
+    if speech is not None:
+        waveform, sample_rate = speech
+        seconds = waveform.shape[-1] / sample_rate
+        sentences, notices = timed_sentences(text, waveform, sample_rate)
+        remarks += notices
+        words = tuple(Spoken(start=one.start, end=one.end, text=one.text) for one in sentences)
+        found += voice_facts(waveform, sample_rate, words)
+    elif text.strip():
+        said = " ".join(split_sentences(text))
+        words = (Spoken(start=0.0, end=0.0, text=said),)
+        remarks.append("When the words are said is not known: 'audio' is not connected.")
+    felt: tuple[Feeling, ...] = ()
+    if emotion is not None:
+        length = emotion.scores.shape[0] / float(exact_fps(emotion.fps))
+        if seconds and abs(length - seconds) > 2.0 / emotion.fps:
+            raise ValueError(
+                f"'emotion' lasts {length:.2f} s, but 'audio' lasts {seconds:.2f} s. Make the "
+                "emotion from the same audio."
+            )
+        seconds = seconds or length
+        felt = feelings(emotion)
+        if not felt:
+            sure = float(emotion.confidence.mean()) if len(emotion.confidence) else 0.0
+            remarks.append(
+                f"emotion: not told, its confidence is {sure:.2f} on average and never "
+                f"{UNSURE:g} for long."
+            )
+    vague = [fact for fact in found if fact.confidence < SURE]
+    remarks += [f"{fact.subject}: not told, too close to call ({fact.measured})" for fact in vague]
+    return Facts(
+        facts=tuple(fact for fact in found if fact.confidence >= SURE),
+        feelings=felt,
+        words=words,
+        seconds=seconds,
+        notes=notes,
+        remarks=tuple(remarks),
+    )

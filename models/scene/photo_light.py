@@ -1,0 +1,188 @@
+"""Where the light on a face comes from, how bright the picture is, and how warm.
+
+Shapes: P points of the face's skin, V vertices, F triangles, H W px.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..head import HeadModel
+from ..landmarks import EYES, INNER_LIPS, LOWER_LIP, MOUTH_CORNERS, OVAL, UPPER_LIP
+from ..types import Portrait
+from .fact import Fact, sureness
+
+SIDE = 0.30  # decades of brightness between the sides of the face, from which light has a side
+ABOVE = 0.50  # the same between what faces up and what faces down
+EVEN = 0.12
+DARK, BRIGHT = 0.26, 0.62  # mean of the picture's pixel values
+WARM, COOL = 9.0, -3.0  # of the picture's mean CIELAB towards orange, away from the face
+GREENISH = -3.0  # of CIELAB's a: what lies below is green rather than warm
+
+
+def light_facts(portrait: Portrait, head: HeadModel) -> list[Fact]:
+    """Light, brightness and warmth, as far as they can be told."""
+    return [*_light(portrait, head), *_brightness(portrait), *_warmth(portrait)]
+
+
+def to_linear(pixels: Tensor) -> Tensor:
+    """SRGB values 0..1 as light, 0..1."""
+    return torch.where(pixels <= 0.04045, pixels / 12.92, ((pixels + 0.055) / 1.055) ** 2.4)
+
+
+def to_lab(pixels: Tensor) -> Tensor:
+    """CIELAB [..., 3] of sRGB values [..., 3] 0..1, under D65.
+
+    Source: IEC 61966-2-1 and CIE 15.
+    """
+    matrix = pixels.new_tensor(
+        [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    )
+    white = pixels.new_tensor([0.9505, 1.0, 1.089])
+    xyz = to_linear(pixels) @ matrix.T / white
+    root = torch.where(xyz > 0.008856, xyz.clamp_min(1e-9) ** (1 / 3), 7.787 * xyz + 16 / 116)
+    x, y, z = root.unbind(-1)
+    return torch.stack((116 * y - 16, 500 * (x - y), 200 * (y - z)), -1)
+
+
+def shading(portrait: Portrait, head: HeadModel) -> tuple[float, float, float]:
+    """How brightness grows over the skin: to the right, upwards (decades), and how well it fits.
+
+    The logarithm of the skin's light is fitted, robustly, as a plane over the normals of the
+    fitted face; hair, beard and shadows that do not fit lose their weight.
+
+    Returns:
+        Decades between skin that faces half right and skin that faces half left; the same for up
+        and down; the share of points that kept at least half of their weight.
+    """
+    points, normals = _skin(portrait, head)
+    value = _brightness_at(portrait.image, points)
+    design = torch.cat((torch.ones_like(value)[:, None], normals), 1).double()  # [P, 4]
+    # what faces the viewer tells little; keep that slope near zero rather than let it run away
+    ridge = torch.diag(torch.tensor([0.0, 2.0, 2.0, 20.0], dtype=torch.float64))
+    weight = torch.ones(len(value), dtype=torch.float64)
+    slope = torch.zeros(4, dtype=torch.float64)
+    for _ in range(15):
+        weighted = design * weight[:, None]
+        slope = torch.linalg.solve(weighted.T @ design + ridge, weighted.T @ value.double())
+        miss = value.double() - design @ slope
+        spread = float(miss.abs().median()) * 1.48 + 0.02
+        weight = (1 - (miss / (3.0 * spread)).square()).clamp_min(0.0).square()  # Tukey
+    kept = float((weight > 0.5).double().mean())
+    return float(slope[1]) * math.sqrt(2.0), float(slope[2]) * math.sqrt(2.0), kept
+
+
+def _skin(portrait: Portrait, head: HeadModel) -> tuple[Tensor, Tensor]:
+    """Points [P, 2] in crop px on cheeks, nose and forehead, and their normals [P, 3]."""
+    fitted = portrait.head
+    shape = head.shape(fitted.identity, fitted.expression)
+    normals = head.at_surface(_vertex_normals(shape, head.faces)) @ fitted.rotation.T
+    normals = F.normalize(normals, dim=1)
+    first, second = portrait.landmarks[:, :2][head.surface_parents].unbind(1)
+    points = first.lerp(second, head.surface_share[:, None])
+    left_out = {k for eye in EYES for k in eye.loop} | set(INNER_LIPS) | set(MOUTH_CORNERS)
+    left_out |= {k for row in (*UPPER_LIP, *LOWER_LIP) for k in row} | set(OVAL)
+    outer = torch.tensor(sorted(left_out))
+    good = ~torch.isin(head.surface_parents, outer).any(1) & (normals[:, 2] > 0.25)
+    for eye in EYES:  # no lashes, lids and brows
+        loop = portrait.landmarks[eye.loop, :2]
+        middle, reach = loop.mean(0), (loop[0] - loop[len(eye.upper) - 1]).norm()
+        away = (points - middle) / reach
+        good &= ~((away[:, 0].abs() < 0.75) & (away[:, 1] > -1.0) & (away[:, 1] < 0.35))
+    return points[good], normals[good]
+
+
+def _vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
+    """Normals [V, 3] of vertices [V, 3], outwards, weighted by the area of their triangles."""
+    a, b, c = vertices[faces].unbind(1)
+    cross = torch.linalg.cross(b - a, c - a)
+    out = torch.zeros_like(vertices)
+    for corner in range(3):
+        out.index_add_(0, faces[:, corner], cross)
+    return F.normalize(out, dim=1)
+
+
+def _brightness_at(image: Tensor, points: Tensor) -> Tensor:
+    """Decades of light [P] at points [P, 2] of an image [H, W, 3], over a few px."""
+    size = image.shape[0]
+    light = to_linear(image) @ image.new_tensor([0.2126, 0.7152, 0.0722])
+    odd = 2 * (size // 128) + 1
+    soft = F.avg_pool2d(light[None, None], odd, 1, odd // 2, count_include_pad=False)
+    grid = points[None, None] / size * 2 - 1
+    at = F.grid_sample(soft, grid, padding_mode="border", align_corners=False)[0, 0, 0]
+    return (at + 0.003).log10()
+
+
+def _light(portrait: Portrait, head: HeadModel) -> list[Fact]:
+    across, upward, kept = shading(portrait, head)
+    if kept < 0.4:
+        return []  # the skin is covered, or its shading is not that of one light
+    side = "right" if across > 0 else "left"
+    times = 10 ** abs(across)
+    measured = f"skin that faces {side} is {times:.1f} times as bright as skin that faces away"
+    if abs(across) > SIDE:
+        sure = sureness(abs(across), SIDE, 0.12)
+        return [Fact(subject="light", value=side, measured=measured, confidence=sure)]
+    if upward > ABOVE:
+        measured = f"skin that faces up is {10**upward:.1f} times as bright as skin that faces down"
+        sure = sureness(upward, ABOVE, 0.15)
+        return [Fact(subject="light", value="above", measured=measured, confidence=sure)]
+    if abs(across) < EVEN:
+        measured = f"both sides of the face are equally bright, within {100 * (times - 1):.0f} %"
+        sure = sureness(abs(across), EVEN, EVEN)
+        return [Fact(subject="light", value="front", measured=measured, confidence=sure)]
+    return []
+
+
+def _brightness(portrait: Portrait) -> list[Fact]:
+    luma = portrait.source @ portrait.source.new_tensor([0.299, 0.587, 0.114])
+    mean = float(luma.mean())
+    value = "dark" if mean < DARK else "bright" if mean > BRIGHT else "medium"
+    edge = DARK if mean < (DARK + BRIGHT) / 2 else BRIGHT
+    return [
+        Fact(
+            subject="brightness",
+            value=value,
+            measured=f"the picture's mean brightness is {100 * mean:.0f} %",
+            confidence=sureness(mean, edge, 0.1),
+        )
+    ]
+
+
+def small_lab(portrait: Portrait, side: int = 96) -> tuple[Tensor, Tensor]:
+    """CIELAB [h, w, 3] of the whole picture at a small size, and where the face is [h, w] bool."""
+    height, width = portrait.source.shape[:2]
+    scale = side / max(height, width)
+    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    pixels = portrait.source.permute(2, 0, 1)[None]
+    small = F.interpolate(pixels, size, mode="area")[0].permute(1, 2, 0)
+    oval = portrait.landmarks[list(OVAL), :2] @ portrait.to_source[:, :2].T
+    oval = oval + portrait.to_source[:, 2]
+    scale_xy = oval.new_tensor([size[1] / width, size[0] / height])
+    middle, reach = oval.mean(0) * scale_xy, (oval - oval.mean(0)).abs().amax(0) * scale_xy
+    y, x = torch.meshgrid(torch.arange(size[0]) + 0.5, torch.arange(size[1]) + 0.5, indexing="ij")
+    face = ((x - middle[0]) / reach[0]) ** 2 + ((y - middle[1]) / reach[1]) ** 2 < 1.1
+    return to_lab(small), face
+
+
+def _warmth(portrait: Portrait) -> list[Fact]:
+    lab, face = small_lab(portrait)
+    if bool(face.all()):
+        return []
+    a, b = lab[~face][:, 1:].mean(0).tolist()
+    towards = 0.4 * a + 0.92 * b  # orange lies at about 67° of CIELAB's hue
+    warm = towards > WARM and a > GREENISH
+    value = "warm" if warm else "cool" if towards < COOL else "neutral"
+    edge = WARM if towards > (WARM + COOL) / 2 else COOL
+    return [
+        Fact(
+            subject="warmth",
+            value=value,
+            measured=f"around the face colours lie {towards:+.0f} CIELAB units towards orange",
+            confidence=sureness(towards, edge, 6.0),
+        )
+    ]

@@ -1,0 +1,217 @@
+"""How the face stands in the picture: framing, size, pose, eyes, mouth.
+
+Shapes: K = 478 landmarks.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..head import rotation_angles
+from ..landmarks import EYES, MOUTH_CORNERS
+from ..types import ARKIT_INDEX, Portrait
+from .fact import Fact, sureness
+
+FOREHEAD, CHIN = 10, 152  # landmarks at the ends of the face's height
+
+# Framing by what of the picture lies under the chin, in face heights: forehead to chin is about
+# three quarters of a head, the chest 0.8 of it under the chin, the waist 2.6, the knees 5.5.
+FRAMING = (("close-up", 0.75), ("head and shoulders", 1.9), ("upper body", 3.9))
+TIGHT = 0.68  # of the picture's height: a face larger than that fills it
+SIZES = (("a tenth", 0.10), ("a fifth", 0.20), ("a quarter", 0.25), ("a third", 1 / 3),
+         ("half", 0.5))  # fmt: skip
+FACING, CLEARLY = 11.0, 24.0  # degrees of yaw
+LYING = 35.0  # degrees of roll beyond which the chin no longer tells the framing
+TILTED, NODDING = 8.0, 17.0  # degrees of roll and pitch
+EYES_SHUT, EYES_OPEN = 0.13, 0.17  # distance of the lids over the eye's width
+IRIS = 0.08  # pixel values between iris and white, of an eye that is seen
+UNDER_EYES = ((450, 280), (230, 50))  # landmarks under the left and right eye, and on the cheek
+COVERED = 0.5  # brightness under the eye over that of the cheek
+SHUT, PARTED, OPEN = 0.05, 0.08, 0.22  # distance of the inner lips over the mouth's width
+SMILE = 0.33  # mean of both mouthSmile
+
+
+def pose_facts(portrait: Portrait) -> list[Fact]:
+    """Framing, face size, turn, tilt, nod, eyes, mouth and smile, as far as they can be told."""
+    return [
+        *_framing(portrait),
+        *_pose(portrait),
+        *_eyes(portrait),
+        *_mouth(portrait),
+    ]
+
+
+def face_height(portrait: Portrait) -> float:
+    """Forehead to chin in px of the source."""
+    points = _in_source(portrait, portrait.landmarks[[FOREHEAD, CHIN], :2])
+    return float((points[0] - points[1]).norm())
+
+
+def _in_source(portrait: Portrait, points: Tensor) -> Tensor:
+    return points @ portrait.to_source[:, :2].T + portrait.to_source[:, 2]
+
+
+def _framing(portrait: Portrait) -> list[Fact]:
+    roll = math.degrees(float(rotation_angles(portrait.head.rotation)[2]))
+    if abs(roll) > LYING:
+        return []
+    height = portrait.source.shape[0]
+    face = face_height(portrait)
+    share = face / height
+    chin = _in_source(portrait, portrait.landmarks[[CHIN], :2])[0]
+    under = (height - float(chin[1])) / face
+    name = next((one for one, edge in FRAMING if under < edge), "full figure")
+    if share > TIGHT:
+        name = "extreme close-up"
+    edges = [one for _, one in FRAMING]
+    nearest = min(edges, key=lambda one: abs(math.log(max(under, 0.05) / one)))
+    sure = sureness(math.log(max(under, 0.05)), math.log(nearest), 0.4)
+    if name == "extreme close-up":
+        sure = sureness(share, TIGHT, 0.2)
+    fraction = min(SIZES, key=lambda item: abs(math.log(share / item[1])))[0]
+    if share > TIGHT:
+        fraction = "most"
+    size = f"the face is {100 * share:.0f} % of the picture's height"
+    facts = [
+        Fact(
+            subject="framing",
+            value=name,
+            measured=f"{size}, with {max(under, 0.0):.1f} face heights under the chin",
+            confidence=sure,
+        )
+    ]
+    if share > 0.08:
+        facts.append(Fact(subject="face size", value=fraction, measured=size, confidence=0.9))
+    return facts
+
+
+def _pose(portrait: Portrait) -> list[Fact]:
+    pitch, yaw, roll = (math.degrees(float(a)) for a in rotation_angles(portrait.head.rotation))
+    # roll > 0 tilts the top of the head to the left of the picture
+    side = "right" if yaw > 0 else "left"
+    facts = []
+    if abs(yaw) < FACING:
+        turn, edge = "camera", FACING
+    elif abs(yaw) < CLEARLY:
+        turn = f"slightly {side}"
+        edge = min((FACING, CLEARLY), key=lambda one: abs(abs(yaw) - one))
+    else:
+        turn, edge = side, CLEARLY
+    facts.append(
+        Fact(
+            subject="turn",
+            value=turn,
+            measured=f"the nose is turned {abs(yaw):.0f}° to the {side} of the picture",
+            confidence=sureness(abs(yaw), edge, 8.0),
+        )
+    )
+    if abs(roll) > TILTED:
+        lean = "left" if roll > 0 else "right"
+        facts.append(
+            Fact(
+                subject="tilt",
+                value=lean,
+                measured=f"the head leans {abs(roll):.0f}° to the {lean} of the picture",
+                confidence=sureness(abs(roll), TILTED, 6.0),
+            )
+        )
+    if abs(pitch) > NODDING:
+        way = "down" if pitch > 0 else "up"
+        facts.append(
+            Fact(
+                subject="nod",
+                value=way,
+                measured=f"the head is bent {abs(pitch):.0f}° {way}",
+                confidence=sureness(abs(pitch), NODDING, 8.0),
+            )
+        )
+    return facts
+
+
+def eye_opening(landmarks: Tensor) -> float:
+    """Mean distance of the lids over the eyes' width, of landmarks [478, 3]."""
+    shares = []
+    for eye in EYES:
+        points = landmarks[:, :3]
+        width = (points[eye.upper[0]] - points[eye.upper[-1]]).norm()
+        inner = list(zip(eye.upper[2:-2], eye.lower[1:-1], strict=True))  # the middle five
+        gaps = torch.stack([(points[a, :2] - points[b, :2]).norm() for a, b in inner])
+        shares.append(gaps.mean() / width)
+    return float(sum(shares) / 2)
+
+
+def eyes_seen(portrait: Portrait) -> float:
+    """How clearly an open eye is seen, in pixel values: how much darker its iris is than its white.
+
+    Of the clearer eye; one whose skin underneath is far darker than the cheek is covered and does
+    not count.
+    """
+    luma = portrait.image @ portrait.image.new_tensor([0.299, 0.587, 0.114])
+    points = portrait.landmarks[:, :2]
+    best = 0.0
+    for eye, (under, cheek) in zip(EYES, UNDER_EYES, strict=True):
+        iris = points[eye.iris[0]]
+        corners = points[[eye.upper[0], eye.upper[-1]]]
+        white = iris + 0.62 * (corners - iris)
+        places = torch.stack((iris, *white, points[under], points[cheek]))
+        at = F.grid_sample(
+            luma[None, None], places[None, None] / luma.shape[0] * 2 - 1, align_corners=False
+        )[0, 0, 0]
+        if float(at[3]) > COVERED * float(at[4]):
+            best = max(best, float(at[1:3].max() - at[0]))
+    return best
+
+
+def _eyes(portrait: Portrait) -> list[Fact]:
+    opening = eye_opening(portrait.landmarks)
+    if EYES_SHUT < opening < EYES_OPEN:
+        return []  # narrowed or shut, which cannot be told
+    if opening >= EYES_OPEN and eyes_seen(portrait) < IRIS:
+        return []  # behind dark glasses, or not seen
+    return [
+        Fact(
+            subject="eyes",
+            value="open" if opening >= EYES_OPEN else "closed",
+            measured=f"the lids are {opening:.2f} of the eyes' width apart",
+            confidence=sureness(opening, (EYES_SHUT + EYES_OPEN) / 2, 0.08),
+        )
+    ]
+
+
+def mouth_opening(landmarks: Tensor) -> float:
+    """Distance of the inner lips over the mouth's width, of landmarks [478, 3]."""
+    gap = (landmarks[13, :2] - landmarks[14, :2]).norm()
+    width = (landmarks[MOUTH_CORNERS[0], :3] - landmarks[MOUTH_CORNERS[1], :3]).norm()
+    return float(gap / width)
+
+
+def _mouth(portrait: Portrait) -> list[Fact]:
+    gap = mouth_opening(portrait.landmarks)
+    facts = []
+    if not SHUT < gap < PARTED:
+        value = "closed" if gap <= SHUT else "parted" if gap < OPEN else "open"
+        edge = min(((SHUT + PARTED) / 2, OPEN), key=lambda one: abs(gap - one))
+        facts.append(
+            Fact(
+                subject="mouth",
+                value=value,
+                measured=f"the lips are {gap:.2f} of the mouth's width apart",
+                confidence=sureness(gap, edge, 0.06),
+            )
+        )
+    own = portrait.head.expression
+    smile = float(own[ARKIT_INDEX["mouthSmileLeft"]] + own[ARKIT_INDEX["mouthSmileRight"]]) / 2
+    if smile > SMILE:
+        facts.append(
+            Fact(
+                subject="smile",
+                value="smiling",
+                measured=f"mouthSmile is {smile:.2f}",
+                confidence=sureness(smile, SMILE, 0.3),
+            )
+        )
+    return facts
