@@ -6,6 +6,9 @@ Made-up words give every consonant before and after every vowel, which sentences
 from __future__ import annotations
 
 import random
+import re
+from collections import Counter
+from pathlib import Path
 
 ENGLISH = """
 Please bring my bag up to the big blue boat before we pay.
@@ -90,6 +93,46 @@ Ohne Wasser kann kein Mensch lange leben.
 Bald wird der Boden im Garten umgegraben.
 """
 
+WHO = """
+My mother|Maybe Bob|The baby|A brave woman|The postman|Our whole family|Phoebe|Mister Vaughn|
+Five farmers|Both painters|The prime minister|Somebody|Every member|The famous poet|
+A million people|Your boyfriend|Uncle Philip|The bus driver|We|You|They|Nobody from the village|
+The oldest monk|The warm wind|The big brown bear|Pam|Most of my friends|The whole team|
+That funny film|The woman above us|A bumble bee|The evening news|Doctor Webb|The mayor|
+My best man|This new phone
+"""
+DID = """
+put|bought|found|wiped off|moved|began to move|promised to buy|prepared|wove|broke|remembered|
+might fix|never forgave|believed in|would have saved|made fun of|opened|gave away|brought home|
+left behind|became part of|could have picked up|never mentioned|waved at|wrapped up|
+photographed|complained about|hoped for|filmed|painted|phoned|visited|approved of|borrowed|
+removed|described
+"""
+WHAT = """
+the paper map|a pump for the boat|five warm muffins|every book about bees|the blue umbrella|
+some of the best poems|a vivid film|the problem at the bank|our old van|
+the movement of the wave|a huge pumpkin|my favourite pub|the bottom of the box|
+a perfect evening meal|the beautiful view|another phone number|the summer camp|a web of favours|
+the proof of love|the empty room|both wheels|a marvellous symphony|the tomb of the emperor|
+public opinion|a simple form|the whole menu|four bowls of soup|an awful mess|
+the apple above the oven|the company's profit|this very moment|the chimney|a cup of coffee|
+twelve wild wolves
+"""
+WHERE = """
+before breakfast|by the river|in November|from my bedroom window|for a whole week|
+on the way home|above the village|when the moon came up|without a map|behind the farm|
+with a pen and paper|far from the beach|because of the fog|after the film|at the museum|
+if we may believe Tom|in front of the shop|five times a month|under the apple tree|
+to be on the safe side|every Wednesday|with both hands|between Bombay and Vienna|
+before it was too warm|as a rule|over and over|from time to time|in the middle of a meeting|
+at a quarter past five|on a boat full of sheep
+"""
+SAID = """
+Please,|Well,|I mean,|Of course|Maybe|I believe that|Do you remember when|Wow!|Oh no,|Perhaps|
+Who knew that|Above all,|What if|It was obvious that|Hmm,|From what I heard,|Believe me,|
+Why would you think that|So|But|And then
+"""
+
 ONSETS = "p b m p b m t d n k g f v w s z sh ch j l r h th pl br sp st tr kl gr sm fl".split()
 NUCLEI = "a e i o u a e i o u ee oo ou ai".split()
 CODAS = ["", "", "", "", "p", "b", "m", "t", "d", "n", "k", "g", "s", "l", "f", "sh", "nd", "mp"]
@@ -133,3 +176,55 @@ def text_for(language: str, chance: random.Random) -> str:
     if written and chance.random() < 0.55:
         return " ".join(chance.sample(written, chance.choice((1, 1, 2))))
     return made_up(chance, plain=not written)
+
+
+def _choices(table: str) -> list[str]:
+    return table.strip().replace("|\n", "|").split("|")
+
+
+def put_together(chance: random.Random) -> str:
+    """A sentence of parts that fit, full of p b m f v w; about a million different ones."""
+    lead = chance.choice(_choices(SAID)) if chance.random() < 0.4 else ""
+    parts = [chance.choice(_choices(table)) for table in (WHO, DID, WHAT)]
+    if chance.random() < 0.7:
+        parts.append(chance.choice(_choices(WHERE)))
+    asked = lead.startswith(("Do", "Who", "What if", "Why"))
+    return f"{lead} {' '.join(parts)}{'?' if asked else '.'}".strip()
+
+
+def read_texts(path: Path) -> list[str]:
+    """What people wrote, one text before the first tab of each line, where it is easy to say.
+
+    Kept are 25 to 120 letters and plain marks, without abbreviations, rare words (fewer than eight
+    times in the file) and Internet addresses. GoEmotions' train part (Demszky et al., 2020,
+    CC BY 4.0) gives about 7,000.
+    """
+    texts = [line.split("\t")[0].strip() for line in path.read_text("utf-8").splitlines()]
+    words = [re.findall(r"[a-z']+", text.lower()) for text in texts]
+    seen = Counter(word for each in words for word in each)
+    return [
+        text
+        for text, said in zip(texts, words, strict=True)
+        if re.fullmatch(r"[A-Za-z' ,.!?;-]{25,120}", text)
+        and not re.search(r"[A-Z]{2}", text)
+        and 5 <= len(said) <= 22
+        and min(seen[word] for word in said) >= 8
+    ]
+
+
+def natural_text(texts: list[str], chance: random.Random) -> str:
+    """English for a natural voice: people's texts, built and written sentences, few made-up words.
+
+    Args:
+        texts: What `read_texts` gives, or none.
+        chance: Where randomness comes from.
+    """
+    kind = chance.random()
+    if kind < 0.12:
+        return made_up(chance)
+    if kind < 0.2:
+        return chance.choice(sentences("en"))
+    if kind < 0.6 or not texts:
+        return put_together(chance)
+    some = chance.sample(texts, 3)  # the one with most to see on the lips
+    return max(some, key=lambda text: len(re.findall("[mpbfvw]", text)) / len(text))

@@ -1,13 +1,16 @@
 """Speech with exact phone times, from emodb and synthetic voices, into one folder.
 
-    python -m synchrorama.training.speech_data --out DIR --emodb DIR [--hours 1.5] [--seed 0]
+    python -m synchrorama.training.speech_data --out DIR --emodb DIR [--texts TSV]
+        [--kokoro DIR] [--espeak-hours 1] [--flite-hours 1.5] [--kokoro-hours 1] [--seed 0]
 
+TSV gives sentences to say (GoEmotions' train part), --kokoro natural voices (see kokoro.py). It
 writes DIR/speech.npz (all sound, int16 at 16 kHz, one after another) and DIR/speech.json (for each
 utterance its source, speaker, sentence, first and last sample, and phones). emodb's speakers 13 and
 14 and its sentences b09 and b10 are the test and are left out here, so no training can see them.
 
 Source: emodb, Burkhardt et al., "A Database of German Emotional Speech", Interspeech 2005;
-espeak-ng (GPLv3 tool) and flite (BSD-style) for the synthetic voices.
+espeak-ng (GPLv3 tool), flite (BSD-style) and Kokoro-82M (Apache-2.0) for the synthetic voices;
+sentences of GoEmotions, Demszky et al. 2020 (CC BY 4.0).
 """
 
 from __future__ import annotations
@@ -26,8 +29,10 @@ import soundfile
 import torch
 
 from ..models import speech
+from . import kokoro
+from .align import Aligner
 from .phones import Phone, read_emodb
-from .sentences import LANGUAGES, text_for
+from .sentences import LANGUAGES, natural_text, read_texts, text_for
 from .voices import FLITE_VOICES, Espeak, Utterance, flite
 
 TEST_SPEAKERS = ("13", "14")
@@ -77,32 +82,56 @@ def emodb_utterances(folder: Path, *, test: bool = False) -> Iterator[Labelled]:
     log.info("emodb labels skipped: %s", dict(skipped))
 
 
-def synthetic_utterances(hours: float, seed: int) -> Iterator[Labelled]:
-    """Synthetic speech: espeak-ng in many voices and languages, and an eighth of it flite."""
+def espeak_utterances(hours: float, seed: int) -> Iterator[Labelled]:
+    """espeak-ng in many voices and languages: every sound in every company, in no real timbre."""
     chance = random.Random(seed)
     espeak = Espeak()
     languages = list(LANGUAGES)
     left = hours * 3600.0
     while left > 0.0:
-        utterance: Utterance | None
-        if chance.random() < 0.2:
-            speaker = chance.choice(FLITE_VOICES)
-            source, utterance = "flite", flite(text_for("en", chance), speaker)
-        else:
-            language = chance.choices(languages, [LANGUAGES[k] for k in languages])[0]
-            speaker = f"{language}+{chance.choice(ESPEAK_VARIANTS)}"
-            source = "espeak-ng"
-            utterance = espeak.say(
-                text_for(language, chance),
-                speaker,
-                rate=chance.randint(120, 230),
-                pitch=chance.randint(20, 80),
-                span=chance.randint(20, 80),
-            )
-        if utterance is None or not utterance.phones:
+        language = chance.choices(languages, [LANGUAGES[k] for k in languages])[0]
+        speaker = f"{language}+{chance.choice(ESPEAK_VARIANTS)}"
+        utterance = espeak.say(
+            text_for(language, chance),
+            speaker,
+            rate=chance.randint(120, 230),
+            pitch=chance.randint(20, 80),
+            span=chance.randint(20, 80),
+        )
+        if utterance is not None and utterance.phones:
+            left -= len(utterance.samples) / utterance.sample_rate
+            yield Labelled("espeak-ng", speaker, "", utterance)
+
+
+def flite_utterances(hours: float, seed: int, texts: list[str]) -> Iterator[Labelled]:
+    """Flite's voices, statistical ones of real speakers three times in four."""
+    chance = random.Random(seed)
+    left = hours * 3600.0
+    while left > 0.0:
+        speaker = chance.choice(FLITE_VOICES)
+        utterance = flite(natural_text(texts, chance), speaker, rate=chance.uniform(0.8, 1.2))
+        if utterance is not None and utterance.phones:
+            left -= len(utterance.samples) / utterance.sample_rate
+            yield Labelled("flite", speaker, "", utterance)
+
+
+def kokoro_utterances(
+    folder: Path, hours: float, seed: int, texts: list[str]
+) -> Iterator[Labelled]:
+    """Kokoro's natural voices, another mix of them in each utterance."""
+    chance = random.Random(seed)
+    espeak, voices, aligner = Espeak(), kokoro.Kokoro(folder), Aligner()
+    left = hours * 3600.0
+    unsure = 0
+    while left > 0.0:
+        spoken = voices.say(espeak.ipa(natural_text(texts, chance), "en-us"), chance)
+        placed = kokoro.utterance(spoken, aligner) if spoken else None
+        if spoken is None or placed is None:
+            unsure += 1
             continue
-        left -= len(utterance.samples) / utterance.sample_rate
-        yield Labelled(source, speaker, "", utterance)
+        left -= len(placed.samples) / placed.sample_rate
+        yield Labelled("kokoro", spoken.speaker, "", placed)
+    log.info("kokoro utterances whose phones could not be placed: %d", unsure)
 
 
 def write(labelled: Iterator[Labelled], folder: Path) -> dict[str, float]:
@@ -151,14 +180,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--emodb", type=Path, required=True)
-    parser.add_argument("--hours", type=float, default=1.5, help="of synthetic speech")
+    parser.add_argument("--espeak-hours", type=float, default=1.0)
+    parser.add_argument("--flite-hours", type=float, default=1.5)
+    parser.add_argument("--kokoro", type=Path, help="folder of kokoro.py's packages")
+    parser.add_argument("--kokoro-hours", type=float, default=1.0)
+    parser.add_argument("--texts", type=Path, help="what sentences.read_texts reads")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO)
+    texts = read_texts(args.texts) if args.texts else []
 
     def everything() -> Iterator[Labelled]:
         yield from emodb_utterances(args.emodb)
-        yield from synthetic_utterances(args.hours, args.seed)
+        yield from espeak_utterances(args.espeak_hours, args.seed)
+        yield from flite_utterances(args.flite_hours, args.seed + 1, texts)
+        if args.kokoro:
+            yield from kokoro_utterances(args.kokoro, args.kokoro_hours, args.seed + 2, texts)
 
     print("hours:", write(everything(), args.out))
 

@@ -1,8 +1,9 @@
 """From phones with times to what the mouth does, by rules; nobody's face was recorded.
 
-Each phone pulls each articulator towards a target, with a strength that is full over the phone's
-middle and falls off exponentially around it; what is seen is the weighted mean of all that pull
-(after Cohen and Massaro, "Modeling coarticulation in synthetic visual speech", 1993). Sounds that
+Each phone pulls each articulator towards a target, with the share that it has of a bell-shaped
+window of time; what is seen is the weighted mean of all that pull (the dominance functions of Cohen
+and Massaro, "Modeling coarticulation in synthetic visual speech", 1993, with another falloff, so
+that a short vowel between two closures still opens the mouth). Sounds that
 cannot be made otherwise get their way in any company: teeth on the lip for f and v, and closed lips
 for p, b and m, which are a track of their own.
 
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from ..models.motion.lips import SHAPES
 from .phones import CLOSED_LIPS, TEETH_ON_LIP, VOWELS, Phone
@@ -23,60 +25,61 @@ Array = NDArray[np.float32]
 RATE = 100  # frames a second
 PAUSE_S = 0.25  # a silence at least this long lets the mouth go back to rest
 
-# Articulators: which shapes share a dominance, and how fast it falls (s before, s after).
+# Articulators: which shapes move together; by how much they are early, and how far (one standard
+# deviation) a sound is seen beyond its own time, both in seconds.
 _JAW, _ROUND, _LIPS = 0, 1, 2
 _GROUP = np.array([_JAW, _ROUND, _ROUND, _ROUND, _ROUND, _LIPS, _LIPS, _LIPS, _LIPS])
-_FALL_S = ((0.03, 0.03), (0.07, 0.05), (0.025, 0.025))
+_BLEND_S = ((0.0, 0.024), (0.01, 0.045), (0.0, 0.024))
 
 # jawOpen funnel pucker stretch smile upperUp lowerDown rollLower shrugUpper | pull: jaw round lips
 _TABLE = """
-a    .48 .00 .00 .06 .02 .12 .26 .00 .00   1.0  .7  .6
-A    .50 .06 .00 .00 .00 .12 .26 .00 .00   1.0  .7  .6
-{    .42 .00 .00 .20 .06 .16 .26 .00 .00   1.0  .7  .6
-V    .34 .00 .00 .04 .02 .08 .18 .00 .00    .8  .5  .5
-E    .30 .00 .00 .16 .06 .12 .20 .00 .00   1.0  .7  .6
-e    .24 .00 .00 .22 .08 .10 .18 .00 .00   1.0  .8  .6
-I    .18 .00 .00 .16 .05 .08 .14 .00 .00    .8  .6  .5
-i    .13 .00 .00 .26 .10 .10 .16 .00 .00   1.0  .9  .6
-@    .20 .00 .00 .04 .02 .05 .10 .00 .00    .5  .3  .4
-3    .20 .16 .10 .00 .00 .06 .12 .00 .00    .8  .6  .5
-O    .34 .34 .16 .00 .00 .06 .14 .00 .00   1.0  .9  .6
-o    .22 .32 .42 .00 .00 .02 .06 .00 .00   1.0 1.0  .6
-U    .15 .28 .42 .00 .00 .02 .04 .00 .00    .8  .9  .6
-u    .10 .24 .62 .00 .00 .00 .02 .00 .00   1.0 1.2  .7
-y    .09 .24 .60 .00 .00 .02 .02 .00 .00   1.0 1.2  .7
-Y    .13 .28 .46 .00 .00 .02 .04 .00 .00    .8 1.0  .6
-2    .18 .30 .46 .00 .00 .03 .06 .00 .00   1.0 1.1  .6
-9    .27 .36 .26 .00 .00 .05 .10 .00 .00   1.0 1.0  .6
-w    .07 .20 .68 .00 .00 .00 .00 .00 .00   1.0 1.4  .9
-r    .12 .22 .22 .00 .00 .04 .10 .00 .00    .6  .7  .5
-R    .18 .00 .00 .04 .00 .04 .10 .00 .00    .3  .1  .2
-x    .18 .00 .00 .04 .00 .04 .10 .00 .00    .3  .1  .2
-l    .19 .00 .00 .06 .02 .05 .14 .00 .00    .5  .2  .4
-n    .12 .00 .00 .08 .03 .05 .12 .00 .00    .6  .2  .5
-t    .10 .00 .00 .10 .03 .05 .14 .00 .00    .8  .2  .6
-d    .11 .00 .00 .08 .03 .05 .14 .00 .00    .8  .2  .6
-s    .05 .00 .00 .16 .06 .08 .22 .00 .00   1.4  .4  .9
-z    .05 .00 .00 .14 .05 .08 .20 .00 .00   1.4  .4  .9
-S    .07 .44 .26 .00 .00 .10 .16 .00 .16   1.3 1.2  .9
-Z    .07 .42 .26 .00 .00 .10 .16 .00 .14   1.3 1.2  .9
-T    .12 .00 .00 .08 .02 .08 .18 .00 .00   1.0  .3  .8
-D    .12 .00 .00 .08 .02 .08 .16 .00 .00    .9  .3  .7
-k    .14 .00 .00 .06 .02 .05 .12 .00 .00    .4  .1  .3
-g    .15 .00 .00 .06 .02 .05 .12 .00 .00    .4  .1  .3
-N    .15 .00 .00 .06 .02 .05 .12 .00 .00    .4  .1  .3
-C    .10 .00 .00 .16 .06 .08 .16 .00 .00    .7  .3  .5
-j    .10 .00 .00 .20 .08 .08 .14 .00 .00    .8  .5  .5
-f    .04 .00 .00 .04 .02 .20 .00 .50 .00   1.4  .3 2.0
-v    .05 .00 .00 .04 .02 .18 .00 .46 .00   1.4  .3 2.0
-p    .10 .00 .00 .04 .00 .00 .00 .10 .00   1.2  .2 1.2
-b    .10 .00 .00 .04 .00 .00 .00 .08 .00   1.2  .2 1.2
-m    .10 .00 .00 .04 .00 .00 .00 .06 .00   1.2  .2 1.2
-B    .08 .00 .00 .04 .00 .00 .02 .06 .00   1.0  .2 1.0
-h    .20 .00 .00 .00 .00 .04 .08 .00 .00    .1  .0  .1
-?    .16 .00 .00 .00 .00 .04 .06 .00 .00    .1  .0  .1
-rel  .14 .00 .00 .04 .00 .04 .08 .00 .00    .1  .0  .1
-sil  .00 .00 .00 .00 .00 .00 .00 .00 .00    .8  .5  .8
+a    .48 .00 .00 .06 .02 .12 .26 .00 .00   1.3   .7 1.0
+A    .50 .06 .00 .00 .00 .12 .26 .00 .00   1.3   .7 1.0
+{    .42 .00 .00 .20 .06 .16 .26 .00 .00   1.3   .7 1.0
+V    .35 .00 .00 .04 .02 .08 .18 .00 .00   1.0   .5  .7
+E    .34 .00 .00 .16 .06 .12 .20 .00 .00   1.1   .7  .8
+e    .27 .00 .00 .22 .08 .10 .18 .00 .00   1.0   .8  .8
+I    .20 .00 .00 .16 .05 .08 .14 .00 .00    .9   .6  .7
+i    .16 .00 .00 .26 .10 .10 .16 .00 .00   1.0   .9  .8
+@    .23 .00 .00 .04 .02 .05 .10 .00 .00    .7   .3  .6
+3    .20 .16 .10 .00 .00 .06 .12 .00 .00    .9   .6  .7
+O    .30 .30 .16 .00 .00 .06 .14 .00 .00   1.1   .9  .8
+o    .22 .32 .42 .00 .00 .02 .06 .00 .00   1.0  1.0  .8
+U    .16 .28 .42 .00 .00 .02 .04 .00 .00    .9   .9  .8
+u    .12 .24 .62 .00 .00 .00 .02 .00 .00   1.0  1.2  .8
+y    .11 .24 .60 .00 .00 .02 .02 .00 .00   1.0  1.2  .8
+Y    .13 .28 .46 .00 .00 .02 .04 .00 .00    .9  1.0  .8
+2    .18 .30 .46 .00 .00 .03 .06 .00 .00   1.0  1.1  .8
+9    .27 .36 .26 .00 .00 .05 .10 .00 .00   1.1  1.0  .8
+w    .06 .20 .68 .00 .00 .00 .00 .00 .00   1.0  1.4  .9
+r    .12 .22 .22 .00 .00 .04 .10 .00 .00    .8   .7  .7
+R    .18 .00 .00 .04 .00 .04 .10 .00 .00    .5   .1  .4
+x    .18 .00 .00 .04 .00 .04 .10 .00 .00    .5   .1  .4
+l    .20 .00 .00 .06 .02 .05 .14 .00 .00    .7   .2  .6
+n    .15 .00 .00 .08 .03 .05 .12 .00 .00    .8   .2  .7
+t    .14 .00 .00 .10 .03 .05 .14 .00 .00    .9   .2  .8
+d    .14 .00 .00 .08 .03 .05 .14 .00 .00    .9   .2  .8
+s    .07 .00 .00 .16 .06 .08 .22 .00 .00   1.2   .4  .9
+z    .07 .00 .00 .14 .05 .08 .20 .00 .00   1.2   .4  .9
+S    .06 .34 .26 .00 .00 .10 .16 .00 .16   1.1  1.2  .9
+Z    .06 .32 .26 .00 .00 .10 .16 .00 .14   1.1  1.2  .9
+T    .14 .00 .00 .08 .02 .08 .18 .00 .00   1.0   .3  .9
+D    .14 .00 .00 .08 .02 .08 .16 .00 .00    .9   .3  .8
+k    .18 .00 .00 .06 .02 .05 .12 .00 .00    .6   .1  .5
+g    .18 .00 .00 .06 .02 .05 .12 .00 .00    .6   .1  .5
+N    .18 .00 .00 .06 .02 .05 .12 .00 .00    .6   .1  .5
+C    .13 .00 .00 .16 .06 .08 .16 .00 .00    .8   .3  .7
+j    .13 .00 .00 .20 .08 .08 .14 .00 .00    .9   .5  .7
+f    .04 .00 .00 .04 .02 .20 .00 .50 .00   2.0   .3 1.4
+v    .05 .00 .00 .04 .02 .18 .00 .46 .00   2.0   .3 1.4
+p    .10 .00 .00 .04 .00 .00 .00 .10 .00   1.1   .2 1.1
+b    .10 .00 .00 .04 .00 .00 .00 .08 .00   1.1   .2 1.1
+m    .10 .00 .00 .04 .00 .00 .00 .06 .00   1.1   .2 1.1
+B    .08 .00 .00 .04 .00 .00 .02 .06 .00   1.0   .2 1.0
+h    .20 .00 .00 .00 .00 .04 .08 .00 .00    .3   .0  .3
+?    .16 .00 .00 .00 .00 .04 .06 .00 .00    .3   .0  .3
+rel  .16 .00 .00 .04 .00 .04 .08 .00 .00    .3   .0  .3
+sil  .00 .00 .00 .00 .00 .00 .00 .00 .00    .9   .5  .9
 """
 
 
@@ -116,22 +119,23 @@ def mouth_track(phones: list[Phone], frames: int, level: Array | None = None) ->
     targets[:, 0] *= _effort(phones, level)
     start = np.array([p.start for p in phones], dtype=np.float32)[:, None]
     end = np.array([p.end for p in phones], dtype=np.float32)[:, None]
-    core = 0.25 * (end - start)
-    before = np.maximum(start + core - times, 0.0)  # [N, L] seconds
-    after = np.maximum(times - end + core, 0.0)
+    start[0], end[-1] = -1.0, frames / RATE + 1.0
     shapes = np.zeros((frames, len(SHAPES)), dtype=np.float32)
-    for group, (early, late) in enumerate(_FALL_S):
-        strength = pulls[:, group : group + 1] * np.exp(-before / early - after / late) + 1e-6
+    for group, (early, spread) in enumerate(_BLEND_S):
+        ahead = times + early
+        share = ndtr((ahead - start) / spread) - ndtr((ahead - end) / spread)  # [N, L]
+        strength = pulls[:, group : group + 1] * share + 1e-6
         columns = group == _GROUP
         shapes[:, columns] = (strength.T @ targets[:, columns]) / strength.sum(0)[:, None]
+    teeth = _GROUP == _LIPS
     for phone in phones:
         if phone.name in TEETH_ON_LIP:
             hold = _hold(times, phone.start, phone.end)[:, None]
-            kept = _GROUP != _ROUND
-            shapes[:, kept] += (table[phone.name][0] - shapes)[:, kept] * hold
+            shapes[:, teeth] += (table[phone.name][0] - shapes)[:, teeth] * hold
     activity = _activity(phones, times)
-    shapes = _smooth(shapes, 1.2) * activity[:, None]
-    return MouthTrack(shapes, _closure(phones, times), activity)
+    return MouthTrack(
+        (shapes * activity[:, None]).astype(np.float32), _closure(phones, times), activity
+    )
 
 
 def fill_gaps(phones: list[Phone], duration: float) -> list[Phone]:
@@ -187,11 +191,12 @@ def _closure(phones: list[Phone], times: Array) -> Array:
     return out
 
 
-def _hold(times: Array, start: float, end: float) -> Array:
+def _hold(times: Array, start: float, end: float, early: float = 0.03, late: float = 0.02) -> Array:
     """1 for at least 40 ms around a sound that must be seen, early rather than late; soft edges."""
     missing = max(0.0, 0.04 - (end - start))
     start, end = start - 0.7 * missing, end + 0.3 * missing
-    return np.minimum(_ease((times - (start - 0.05)) / 0.05), _ease((end + 0.03 - times) / 0.03))
+    before, after = _ease((times - start) / early + 1.0), _ease((end - times) / late + 1.0)
+    return np.minimum(before, after)
 
 
 def _activity(phones: list[Phone], times: Array) -> Array:
@@ -211,11 +216,3 @@ def _activity(phones: list[Phone], times: Array) -> Array:
 def _ease(x: Array) -> Array:
     x = np.clip(x, 0.0, 1.0)
     return (x * x * (3.0 - 2.0 * x)).astype(np.float32)
-
-
-def _smooth(track: Array, frames: float) -> Array:
-    reach = int(3 * frames) + 1
-    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / frames) ** 2)
-    padded = np.pad(track, ((reach, reach), (0, 0)), mode="edge")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis=0)
-    return (windows @ (weights / weights.sum())).astype(np.float32)

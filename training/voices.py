@@ -7,6 +7,7 @@ pack.
 from __future__ import annotations
 
 import ctypes
+import re
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from .phones import STOPS, Phone, from_arpabet, from_ipa
 
 VOICELESS = frozenset("ptk")
 CLOSURE_S = 0.045  # espeak-ng's silence before a voiceless stop, which its event does not include
+PAUSES = frozenset(",.;:!?—…")  # marks that may be heard
 FLITE_VOICES = ("slt", "rms", "awb", "kal16")
 
 
@@ -97,6 +99,24 @@ class Espeak:
         phones = self._phones(len(samples) / self.sample_rate)
         return None if phones is None else Utterance(samples, self.sample_rate, phones)
 
+    def ipa(self, text: str, voice: str) -> str:
+        """How the voice would say the text, in IPA with stress marks, punctuation kept."""
+        if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
+            return ""
+        utf8, international = 1, 2
+        self._library.espeak_TextToPhonemes.restype = ctypes.c_char_p
+        said = []
+        for clause, mark in re.findall(r"([^,.;:!?—…]*)([,.;:!?—…]?)", text):
+            if clause.strip():
+                left = ctypes.c_char_p(clause.encode())
+                while left.value:
+                    heard = self._library.espeak_TextToPhonemes(
+                        ctypes.byref(left), utf8, international
+                    )
+                    said.append((heard or b"").decode("utf-8").strip())
+                said[-1] += mark
+        return " ".join(said)
+
     def _receive(self, sound: object, count: int, events: object) -> int:
         if sound and count:
             self._sound.append(np.ctypeslib.as_array(sound, (count,)).copy())  # type: ignore[arg-type]
@@ -133,15 +153,13 @@ class Espeak:
         return [p for p in phones if p.end > p.start]
 
 
-def flite(text: str, voice: str) -> Utterance | None:
-    """Speech of one of FLITE_VOICES, or None when a label is unknown."""
+def flite(text: str, voice: str, *, rate: float = 1.0) -> Utterance | None:
+    """Speech of one of FLITE_VOICES, or None when a label is unknown; rate 2 is twice as fast."""
     with tempfile.TemporaryDirectory() as folder:
         sound = Path(folder) / "sound.wav"
-        base = ["flite", "-voice", voice, "-t", text]
-        subprocess.run([*base, "-o", str(sound)], check=True, capture_output=True)
-        listed = subprocess.run(
-            [*base, "-psdur", "-o", "none"], check=True, capture_output=True, text=True
-        ).stdout.split()
+        stretch = f"duration_stretch={1.0 / rate:.3f}"
+        said = ["flite", "-voice", voice, "--setf", stretch, "-t", text, "-psdur", "-o", sound]
+        listed = subprocess.run(said, check=True, capture_output=True, text=True).stdout.split()
         samples, sample_rate = soundfile.read(sound, dtype="float32")
     phones: list[Phone] = []
     now = 0.0
