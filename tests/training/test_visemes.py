@@ -93,3 +93,39 @@ def test_gaps_between_phones_become_silence() -> None:
         ("a", 0.5, 0.6),
         ("sil", 0.6, 1.0),
     ]
+
+
+def open_middle(phone: str) -> float:
+    """How open the mouth is in the middle of a phone of 80 ms between two schwas."""
+    _, gap = said(f"@ @ {phone} @ @", 0.08)
+    return float(gap[20])
+
+
+def test_the_mouth_opens_as_phonetics_orders_the_sounds() -> None:
+    order = ["m", "f", "s", "t", "k", "e", "E", "a"]
+    gaps = [open_middle(phone) for phone in order]
+    assert gaps == sorted(gaps)
+    assert min(open_middle(phone) for phone in "tdnkg") > 0.1
+    assert open_middle("u") < open_middle("o") < open_middle("O") < open_middle("A")
+
+
+def test_a_short_vowel_between_closures_still_opens_the_mouth() -> None:
+    _, gap = said("m m a m m", 0.06)
+    assert gap[13:17].max() > 0.25
+
+
+def test_teeth_are_on_the_lip_in_a_short_f() -> None:
+    track, gap = said("a a f a a", 0.06)
+    roll = track.shapes[:, SHAPES.index("mouthRollLower")]
+    assert roll[14:16].min() > 0.45
+    assert gap[14:16].max() < 0.1
+
+
+def test_the_jaw_never_moves_faster_than_jaws_do() -> None:
+    chance = np.random.default_rng(0)
+    names = sorted(ALPHABET - {"sil"})
+    text = " ".join(names[i] for i in chance.integers(0, len(names), 300))
+    for each in (0.04, 0.07, 0.1):
+        track, _ = said(text, each)
+        jaw = track.shapes[:, SHAPES.index("jawOpen")]
+        assert np.abs(np.diff(jaw)).max() * 100 < 10.0  # 0.5 in 50 ms
