@@ -30,15 +30,8 @@ from ..models.emotion.speech_windows import emotion_from_speech, valence_arousal
 from ..models.speech import HOP
 from ..models.types import EMOTIONS
 from ..training.augment import noise, telephone
-from ..training.speech_emotion import (
-    LETTERS,
-    LONGEST,
-    TEST_SPEAKERS,
-    confusion,
-    load,
-    recall,
-    window,
-)
+from ..training.speech_emotion import confusion, recall
+from ..training.speech_examples import LETTERS, LONGEST, TEST_SPEAKERS, load, window
 
 EXCITED, CALM = "WAF", "TLN"
 STEP = 4000  # samples between windows of read speech

@@ -6,12 +6,14 @@ from comfy_api.latest import ComfyExtension, io
 
 from . import host
 from .emotion import (
-    SynchroRaMaEmotionDirect,
     SynchroRaMaEmotionFromSpeech,
     SynchroRaMaEmotionFromText,
+    SynchroRaMaEmotionValenceArousal,
+)
+from .emotion_direct import (
+    SynchroRaMaEmotionDirect,
     SynchroRaMaEmotionFuse,
     SynchroRaMaEmotionPlot,
-    SynchroRaMaEmotionValenceArousal,
 )
 from .motion import SynchroRaMaMotionFrames, SynchroRaMaMotionFromAudio, SynchroRaMaMotionPlot
 from .motion_material import (

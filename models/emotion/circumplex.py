@@ -3,11 +3,12 @@
 Shapes: T video frames; leading dimensions may be more. Valence runs from -1, unpleasant, to 1,
 pleasant; arousal from -1, calm, to 1, excited.
 
-Source: J. A. Russell, "A circumplex model of affect", Journal of Personality and Social Psychology
-39, 1980, for the plane; J. A. Russell and A. Mehrabian, "Evidence for a three-factor theory of
-emotions", Journal of Research in Personality 11, 1977, for the mean ratings (pleasure, arousal) of
-anger, disgust, fear, joy, sadness and surprise. Neutral is the origin. Contempt is not among those
-norms: its point is chosen here, a milder disgust.
+Source: mean ratings of pleasure and arousal of "angry", "disgusted", "fearful", "joyful", "sad",
+"surprised" and "contemptuous" in table 4 of J. A. Russell and A. Mehrabian, "Evidence for a
+three-factor theory of emotions", Journal of Research in Personality 11, 1977, read from public
+transcriptions of that table and not from the print. Neutral is the origin. The plane is that
+of J. A. Russell, "A circumplex model of affect", Journal of Personality and Social Psychology 39,
+1980.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ CLASS_POINTS: tuple[tuple[float, float], ...] = (
     (0.00, 0.00),  # neutral
     (-0.63, -0.27),  # sad
     (0.40, 0.67),  # surprised
-    (-0.35, 0.10),  # contemptuous
+    (-0.24, 0.31),  # contemptuous
 )
 
 SPREAD = 0.25  # standard deviation of each class around its point, in units of the plane

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import combinations
 from pathlib import Path
 
 import torch
@@ -22,6 +23,7 @@ MODALITIES: tuple[str, ...] = ("text", "speech", "valence_arousal", "direct")
 NEUTRAL = EMOTIONS.index("neutral")
 EMBEDDING = 256  # length of Z_emo, fixed by the type Emotion
 FLOOR = 1e-3  # scores below are all the same to the network
+DOUBT = 0.1  # confidence at which an estimate counts half
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +74,10 @@ class Layer(nn.Module):
 class EmotionFusion(nn.Module):
     """A small transformer over the estimates of one frame, read out by one attention query.
 
-    The embedding Z_emo is what the query heard; scores, valence and arousal are read back from
-    Z_emo by one linear map each, so it holds all of them.
+    Beside it each estimate is corrected for how it errs, the corrected ones are multiplied, and
+    for each two of them the odds that they mean the same class are told. The embedding Z_emo is
+    made of all that; scores, valence, arousal and confidence are read back from it by one linear
+    map each, so it holds all of them.
 
     Source: SynchroRaMa (arXiv 2509.19965), its multi-modal emotion embedding; the paper gives no
     sizes.
@@ -88,8 +92,13 @@ class EmotionFusion(nn.Module):
         self.layers = nn.ModuleList(Layer(width, config.heads) for _ in range(config.layers))
         self.norm = nn.LayerNorm(width)
         self.query = nn.Linear(width, 1)
+        classes, places = len(EMOTIONS), len(MODALITIES)
+        self.correction = nn.Parameter(torch.zeros(places, classes + 3, classes))
+        compared = places * (places - 1) // 2
         self.embedding = nn.Sequential(
-            nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, EMBEDDING)
+            nn.Linear(width + classes + compared + places, 2 * width),
+            nn.GELU(),
+            nn.Linear(2 * width, EMBEDDING),
         )
         self.to_scores = nn.Linear(EMBEDDING, len(EMOTIONS))
         self.to_valence_arousal = nn.Linear(EMBEDDING, 2)
@@ -138,8 +147,8 @@ class EmotionFusion(nn.Module):
         absent = weight <= 0
         sure = told[..., -1].clamp(0.0, 1.0)  # [B T, 4]
 
-        logs = told[..., : len(EMOTIONS)].clamp_min(FLOOR).log() / 3.0 + 1.0
-        x = self.stem(torch.cat([told, logs], -1)) + self.place
+        logs = told[..., : len(EMOTIONS)].clamp_min(FLOOR).log()  # [B T, 4, 8]
+        x = self.stem(torch.cat([told, logs / 3.0 + 1.0], -1)) + self.place
         heard = (weight * (sure + 0.01)).clamp_min(1e-12).log()
         nobody = absent.all(1)
         heard = heard.masked_fill(absent & ~nobody[:, None], -torch.inf)
@@ -147,7 +156,9 @@ class EmotionFusion(nn.Module):
             x = layer(x, heard)
         x = self.norm(x)
         share = (self.query(x).squeeze(-1) + heard).softmax(-1)  # [B T, 4]
-        embedding = self.embedding((share.unsqueeze(-1) * x).sum(1))  # [B T, 256]
+        counts = weight / weight.amax(1, keepdim=True).clamp_min(1e-12) * sure / (sure + DOUBT)
+        together = self._together(logs, told[..., len(EMOTIONS) : -1], counts)
+        embedding = self.embedding(torch.cat([(share.unsqueeze(-1) * x).sum(1), together], 1))
         embedding = embedding.masked_fill(nobody[:, None], 0.0)
 
         neutral = nn.functional.one_hot(torch.tensor(NEUTRAL), len(EMOTIONS)).to(embedding)
@@ -155,7 +166,7 @@ class EmotionFusion(nn.Module):
         fused = torch.where(nobody[:, None], neutral, fused)
         point = self.to_valence_arousal(embedding).tanh().masked_fill(nobody[:, None], 0.0)
         ceiling = 1.0 - (1.0 - sure).prod(1)
-        trust = ceiling * self.to_trust(embedding).squeeze(-1).sigmoid()
+        trust = torch.minimum(ceiling, self.to_trust(embedding).squeeze(-1).sigmoid())
         shape = (batch, frames)
         return (
             embedding.view(*shape, EMBEDDING),
@@ -163,6 +174,25 @@ class EmotionFusion(nn.Module):
             point.view(*shape, 2),
             trust.view(shape),
         )
+
+    def _together(self, logs: Tensor, points: Tensor, counts: Tensor) -> Tensor:
+        """What estimates say together [N, 18]: their product, whether two agree, who counts.
+
+        Args:
+            logs: [N, 4, 8] logarithms of scores.
+            points: [N, 4, 2] valence and arousal.
+            counts: [N, 4] 0..1 how much each counts, 0 where there is none.
+        """
+        told = torch.cat([logs / 3.0 + 1.0, points, torch.ones_like(points[..., :1])], -1)
+        evidence = logs + torch.einsum("nmi,mij->nmj", told, self.correction)  # [N, 4, 8]
+        product = (counts.unsqueeze(-1) * evidence).sum(1).log_softmax(-1)  # [N, 8]
+        odds = evidence.softmax(-1)
+        same = [
+            torch.minimum(counts[:, i], counts[:, j])
+            * (1.0 + (odds[:, i] * odds[:, j]).sum(1).clamp_min(FLOOR).log() / 2.0)
+            for i, j in combinations(range(len(MODALITIES)), 2)
+        ]
+        return torch.cat([product / 3.0 + 1.0, torch.stack(same, 1), counts], 1)
 
 
 @torch.no_grad()

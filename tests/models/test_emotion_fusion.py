@@ -1,5 +1,7 @@
 """The fusion: what is removed is removed, who contradicts whom, and the circumplex."""
 
+import json
+
 import pytest
 import torch
 from synchrorama.models.emotion.circumplex import CLASS_POINTS, to_scores, to_valence_arousal
@@ -131,6 +133,34 @@ def test_agreement_is_followed_and_contradiction_lowers_confidence(model) -> Non
     assert (torn.confidence < agreed.confidence - 0.2).all()
     assert nothing == "The estimates do not contradict each other."
     assert report == "0.0 to 0.8 s: the words are happy, the voice is angry."
+
+
+def test_it_knows_more_than_its_best_estimate_and_notices_contradictions(model, root) -> None:
+    """Of real estimates: 60 sentences with 60 voices, each class as often as the others."""
+    path = root / "tests" / "data" / "emotion_pairs.json"
+    rows = json.loads(path.read_text(encoding="utf-8"))["estimates"]
+    words, voices = ([row for row in rows if row["kind"] == k] for k in ("text", "speech"))
+    kinds = (words, voices, [row["valence_arousal"] for row in voices])
+    pair = torch.cartesian_prod(torch.arange(60), torch.arange(60))  # [3600, 2]
+    index = (pair[:, 0], pair[:, 1], pair[:, 1])
+    inputs = [
+        torch.stack([torch.tensor([row[field] for row in kind])[i] for kind, i in
+                     zip(kinds, index, strict=True)], 1)[:, :, None]
+        for field in ("scores", "point", "confidence")
+    ]  # fmt: skip
+    with torch.no_grad():
+        _, fused, _, sure = model(*inputs, torch.ones(len(pair), 3))
+    read, heard = (
+        torch.tensor([EMOTIONS.index(row["label"]) for row in kind])[i]
+        for kind, i in zip((words, voices), index, strict=False)
+    )
+    same = read == heard
+    told = torch.cat([inputs[0][:, :, 0], fused], 1)  # [3600, 4, 8]
+    right = (told.argmax(-1) == read[:, None])[same].float().mean(0)
+    assert right[3] >= right[:3].max() + 0.05
+    agreeing, torn = sure[same, 0], sure[~same, 0]
+    assert (agreeing[:, None] > torn).float().mean() >= 0.78
+    assert agreeing.mean() > torn.mean() + 0.2
 
 
 def test_weights_decide_a_contradiction(model) -> None:

@@ -2,7 +2,7 @@ import pytest
 import torch
 from synchrorama.models.emotion.fusion import TINY, EmotionFusion
 from synchrorama.models.types import EMOTIONS
-from synchrorama.nodes.emotion import (
+from synchrorama.nodes.emotion_direct import (
     SynchroRaMaEmotionDirect,
     SynchroRaMaEmotionFuse,
     SynchroRaMaEmotionPlot,

@@ -5,25 +5,27 @@ import pytest
 import soundfile
 import torch
 from synchrorama.models.emotion.speech_emotion import CLASSES, TINY, read_out
-from synchrorama.training import speech_emotion as training
+from synchrorama.training import speech_examples
 from synchrorama.training.speech_emotion import (
-    LETTERS,
-    Examples,
     Recipe,
-    another,
     best_temperature,
     confusion,
-    load,
     loss_of,
-    make_cache,
-    muffled,
     points,
-    read_cache,
     recall,
     said_by,
     train,
     training_index,
     weights_of,
+)
+from synchrorama.training.speech_examples import (
+    LETTERS,
+    Examples,
+    another,
+    load,
+    make_cache,
+    muffled,
+    read_cache,
     window,
 )
 
@@ -107,8 +109,8 @@ def test_windows_and_versions_are_two_seconds_at_most() -> None:
 
 
 def test_cache_round_trip_and_padding_is_cut(tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr(training, "synthetic_speech", lambda chance: [])
-    monkeypatch.setattr(training, "VERSIONS", 3)
+    monkeypatch.setattr(speech_examples, "synthetic_speech", lambda chance: [])
+    monkeypatch.setattr(speech_examples, "VERSIONS", 3)
     (tmp_path / "wav").mkdir()
     chance = np.random.default_rng(0)
     for name in ("03a01Wa", "13a01Na", "14a02Fb"):
