@@ -16,6 +16,12 @@ from .emotion_direct import (
     SynchroRaMaEmotionPlot,
 )
 from .motion import SynchroRaMaMotionFrames, SynchroRaMaMotionFromAudio, SynchroRaMaMotionPlot
+from .motion_files import (
+    SynchroRaMaMotionActionUnits,
+    SynchroRaMaMotionFromVideo,
+    SynchroRaMaMotionLoad,
+    SynchroRaMaMotionSave,
+)
 from .motion_material import (
     SynchroRaMaMotionAdjust,
     SynchroRaMaMotionMix,
@@ -34,10 +40,14 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     SynchroRaMaEmotionPlot,
     SynchroRaMaMotionFromAudio,
     SynchroRaMaMotionTakes,
+    SynchroRaMaMotionFromVideo,
+    SynchroRaMaMotionLoad,
     SynchroRaMaMotionAdjust,
     SynchroRaMaMotionMix,
+    SynchroRaMaMotionSave,
     SynchroRaMaMotionFrames,
     SynchroRaMaMotionPlot,
+    SynchroRaMaMotionActionUnits,
     SynchroRaMaVideoCombine,
 )
 

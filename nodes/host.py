@@ -80,6 +80,15 @@ def input_file(name: str) -> Path:
     return path
 
 
+def fingerprint(name: str) -> str:
+    """Changes when a file of `motion_files` does; empty where there is none."""
+    path = input_file(name)
+    if not path.is_file():
+        return ""
+    about = path.stat()
+    return f"{name} {about.st_size} {about.st_mtime_ns}"
+
+
 def output_file(prefix: str, suffix: str) -> tuple[Path, str]:
     """Where to write the next file of that prefix, and its name inside the output folder.
 

@@ -16,6 +16,16 @@ from .action_units import ACTION_UNITS, UNITS, action_units, read_emotion
 # Of the palette of Okabe and Ito, told apart with any colour vision.
 UPPER_COLOUR = (86, 180, 233)
 LOWER_COLOUR = (230, 159, 0)
+# Names that are too long to stand beside a track, in short.
+LABELS = {
+    1: "inner brow up",
+    2: "outer brow up",
+    5: "upper lid up",
+    10: "upper lip up",
+    12: "corners up",
+    15: "corners down",
+    16: "lower lip down",
+}
 UPPER = (1, 2, 4, 5, 6, 7, 45)  # brows, lids and cheeks
 
 
@@ -46,7 +56,7 @@ def read_action_units(
     for number, curve in zip(ACTION_UNITS, units.T.cpu().numpy(), strict=True):
         _, high = sheet.columns(times, curve, curve)
         track = Track(
-            label=f"{number} {_short(UNITS[number][0])}",
+            label=f"{number} {LABELS.get(number, UNITS[number][0])}",
             low=np.zeros_like(high),
             high=high,
             span=(0.0, 1.0),
@@ -84,7 +94,3 @@ def _reading(motion: Motion, units: Tensor, neutral: Motion | None) -> str:
     found = ", ".join(f"{EMOTIONS[i]} {float(likeness[i]):+.2f}" for i in order[:3])
     return f"\n\nOver neutral the face resembles most: {found} (−1 to 1)."
 
-
-def _short(name: str) -> str:
-    """A name that fits beside its track."""
-    return name if len(name) <= 14 else name[:13].rstrip() + "…"

@@ -6,6 +6,7 @@ Shapes: H W pixels, T video frames, N faces.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -89,7 +90,12 @@ class FaceLandmarker(nn.Module):
         return _distinct(faces)
 
     @torch.inference_mode()
-    def track(self, frames: Tensor, box: Tensor | None = None) -> list[Face | None]:
+    def track(
+        self,
+        frames: Tensor,
+        box: Tensor | None = None,
+        on_step: Callable[[int, int], None] | None = None,
+    ) -> list[Face | None]:
         """One face through a video; None where it is not seen.
 
         Each frame's landmarks come from a crop that lies on the face of that frame, so that the
@@ -99,11 +105,15 @@ class FaceLandmarker(nn.Module):
             frames: [T, H, W, 3] 0..1.
             box: [4] x0, y0, x1, y1 in px: where the face is in the first frame; without it, the
                 largest face is taken.
+            on_step: Called with (passes over frames done, in all) before each chunk; may raise to
+                cancel.
         """
-        regions = self._follow(frames, box)
+        on_step = on_step or (lambda done, of: None)
+        regions = self._follow(frames, box, on_step)
         seen = [index for index, region in enumerate(regions) if region is not None]
         faces: list[Face | None] = [None] * len(frames)
         for first in range(0, len(seen), _CHUNK):
+            on_step(len(frames) + first, 2 * len(frames))
             indices = seen[first : first + _CHUNK]
             levels = halvings(self._pictures(frames[indices]))
             chunk = torch.stack([region for i in indices if (region := regions[i]) is not None])
@@ -113,7 +123,9 @@ class FaceLandmarker(nn.Module):
                 faces[index] = face if face.score > PRESENCE else None
         return faces
 
-    def _follow(self, frames: Tensor, box: Tensor | None) -> list[Tensor | None]:
+    def _follow(
+        self, frames: Tensor, box: Tensor | None, on_step: Callable[[int, int], None]
+    ) -> list[Tensor | None]:
         """The region [4] of the face in each frame; None where it is not seen."""
         regions: list[Tensor | None] = [None] * len(frames)
         region = None if box is None else region_of_box(box.detach().cpu().float())
@@ -121,6 +133,7 @@ class FaceLandmarker(nn.Module):
         settled = False  # whether `region` was made from frame `start` itself
         start = 0
         while start < len(frames):
+            on_step(start, 2 * len(frames))
             if region is None:
                 region = self._find(frames[start], last)
                 settled = True

@@ -18,15 +18,12 @@ def get_filename_list(folder_name):
     return sorted(file.name for file in files if not extensions or file.suffix in extensions)
 
 
-base = None  # a folder with input/ and output/ in it, set by a test
-
-
 def get_input_directory():
-    return str(Path(base or models_dir) / "input")
+    return str(Path(models_dir) / "input")
 
 
 def get_output_directory():
-    return str(Path(base or models_dir) / "output")
+    return str(Path(models_dir) / "output")
 
 
 def get_save_image_path(filename_prefix, output_dir, image_width=0, image_height=0):
