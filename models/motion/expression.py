@@ -1,6 +1,6 @@
-"""What is felt, on the clock of the video that shows it.
+"""What is felt, on the clock of what shows it.
 
-Shapes: T video frames, N frames of an Emotion.
+Shapes: U frames of any clock, N frames of an Emotion, E = 8 emotions.
 """
 
 from __future__ import annotations
@@ -8,24 +8,29 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..speech import exact_fps, frame_times
-from ..types import Emotion
+from ..speech import exact_fps
+from ..types import EMOTIONS, Emotion
+
+NEUTRAL = EMOTIONS.index("neutral")
 
 
-def emotion_on_clock(emotion: Emotion, frames: int, fps: float) -> tuple[Tensor, Tensor]:
-    """Scores [T, 8] and valence and arousal [T, 2] at the middle of each video frame.
+def emotion_at(emotion: Emotion | None, times: Tensor, frames: int, fps: float) -> Tensor:
+    """Scores, valence and arousal at given times, [U, 10]; nothing felt is neutral.
 
     An emotion of another frame rate is read between its frames, as long as it lasts as long as
     the video, give or take a frame.
 
     Args:
-        emotion: Of any frame rate.
-        frames: T.
+        emotion: Of any frame rate, or None.
+        times: [U] seconds.
+        frames: Of the video.
         fps: Frames a second of the video.
 
     Raises:
-        ValueError: It lasts longer or shorter than the audio.
+        ValueError: The emotion lasts longer or shorter than the audio.
     """
+    if emotion is None:
+        return calm(len(times))
     own, given = float(exact_fps(fps)), float(exact_fps(emotion.fps))
     count = emotion.scores.shape[0]
     seconds, felt = frames / own, count / given
@@ -34,12 +39,30 @@ def emotion_on_clock(emotion: Emotion, frames: int, fps: float) -> tuple[Tensor,
             f"'emotion' has {count} frames at {emotion.fps:g} fps ({felt:.2f} s), the audio has "
             f"{frames} at {fps:g} fps ({seconds:.2f} s). Make the emotion from the same 'audio'."
         )
-    if count == frames and given == own:
-        return emotion.scores, emotion.valence_arousal
-    place = (frame_times(frames, fps) * given - 0.5).clamp(0.0, count - 1.0)
+    place = (times * given - 0.5).clamp(0.0, count - 1.0)
     low = place.floor().long()
     high = (low + 1).clamp_max(count - 1)
     share = (place - low).float()[:, None]
-    both = torch.cat([emotion.scores, emotion.valence_arousal], 1)
-    mixed = both[low] * (1.0 - share) + both[high] * share
-    return mixed[:, :8], mixed[:, 8:]
+    both = torch.cat([emotion.scores, emotion.valence_arousal], 1).detach().float().cpu()
+    return both[low] * (1.0 - share) + both[high] * share
+
+
+def calm(frames: int) -> Tensor:
+    """Nothing felt, [frames, 10]."""
+    out = torch.zeros(frames, len(EMOTIONS) + 2)
+    out[:, NEUTRAL] = 1.0
+    return out
+
+
+def faded(felt: Tensor, dial: Tensor) -> tuple[Tensor, Tensor]:
+    """A feeling faded towards neutral by a dial below 1; above 1 what is left to multiply by.
+
+    Args:
+        felt: [U, 10] scores, valence and arousal.
+        dial: [U] 0..2; 0 gives exactly neutral.
+
+    Returns:
+        The feeling [U, 10] and a factor for the face [U, 1], 1..2.
+    """
+    share = dial.clamp_max(1.0)[:, None]
+    return felt * share + calm(len(felt)) * (1.0 - share), dial.clamp_min(1.0)[:, None]

@@ -111,25 +111,37 @@ def seal(coefficients: Tensor, closure: Tensor) -> Tensor:
     return out.clamp(0.0, 1.0)
 
 
-def compose(rest: Tensor, shapes: Tensor, closure: Tensor, activity: Tensor) -> Tensor:
-    """Speech on top of the photo's own expression, [..., 52].
+def compose(
+    rest: Tensor,
+    shapes: Tensor,
+    closure: Tensor,
+    activity: Tensor,
+    *,
+    face: Tensor | None = None,
+) -> Tensor:
+    """Speech on top of the photo's own expression and of what an emotion adds, [..., 52].
 
-    Nobody speaking gives exactly `rest`. While someone speaks, the photo's own opening of the
-    mouth gives way (a mouth cannot be open twice) and its smile narrows where lips are rounded;
-    whatever is left is closed by `closure`.
+    Nobody speaking gives exactly `rest` and `face`. While someone speaks, the photo's own opening
+    of the mouth gives way (a mouth cannot be open twice), that of the emotion by half, and a smile
+    narrows where lips are rounded; whatever is left is closed by `closure`.
 
     Args:
-        rest: [52] the photo's own coefficients.
+        rest: [..., 52] the photo's own coefficients.
         shapes: [..., 9] the SHAPES of speech.
         closure: [...] 0..1, 1 = lips closed.
         activity: [...] 0..1, 0 = nobody speaks.
+        face: [..., 52] what the emotion adds.
     """
     own = rest.expand(*shapes.shape[:-1], len(ARKIT_NAMES)).clone()
+    felt = torch.zeros_like(own) if face is None else face.clone()
     rounding = (shapes[..., SHAPES.index("mouthPucker")] * 1.5).clamp(0.0, 1.0) * activity
     for name in (*OPENERS, "mouthClose"):
         own[..., ARKIT_INDEX[name]] *= 1.0 - 0.8 * activity
+        felt[..., ARKIT_INDEX[name]] *= 1.0 - 0.5 * activity
     for name in ("mouthSmile", "mouthStretch", "mouthDimple"):
         for column in sides(name):
             own[..., column] *= 1.0 - 0.6 * rounding
+            felt[..., column] *= 1.0 - 0.6 * rounding
     speech = spread(shapes) * activity[..., None]
-    return seal((own + speech).clamp(0.0, 1.0), closure * activity)
+    moved = (own + felt * (1.0 - own) + speech).clamp(0.0, 1.0)
+    return seal(moved, closure * activity)

@@ -1,6 +1,11 @@
-"""What a face does besides speaking: the head drifts and nods, the lids blink, the brows rise.
+"""Moments that come or do not come: blinks and glances, as a seeded draw by rules.
 
 Shapes: L mel frames (100 a second), T video frames. All chance comes from a seeded CPU generator.
+
+Source: A. R. Bentivoglio et al., "Analysis of blink rate patterns in normal subjects", Movement
+Disorders 12(6), 1997: 26 blinks a minute in conversation, 17 at rest, log-normal; M. J. Doughty,
+"Consideration of three types of spontaneous eyeblink activity", Optometry and Vision Science
+78(10), 2001: 10.5 to 32.5 a minute in conversation, 8 to 21 at rest.
 """
 
 from __future__ import annotations
@@ -10,13 +15,20 @@ import math
 import torch
 from torch import Tensor
 
-DRIFT_RAD = (0.020, 0.036, 0.018)  # standard deviation of pitch, yaw, roll while speaking
-NOD_RAD = 0.045  # how deep an emphasis nods at most
-IDLE = 0.35  # share of the drift that is left when nobody speaks
-SETTLE_S = 0.8  # the head starts from and returns to the photo's own pose within this time
+from ..types import ARKIT_INDEX
 
-BLINK_S = (2.0, 6.0)  # shortest and longest time between two blinks
+BLINK_S = 3.4  # median time between two blinks
+BLINK_SPREAD = 0.45  # deviation of its logarithm
+BLINK_RANGE_S = (1.0, 9.0)
 CLOSING_S, CLOSED_S, OPENING_S = 0.09, 0.03, 0.17
+
+GLANCE_S = (1.2, 4.0)  # how long the eyes rest on the viewer
+AWAY_S = (0.3, 1.1)  # how long they look elsewhere
+SACCADE_S = 0.05  # how long they take to get there
+FULL_TURN_RAD = (0.58, 0.33)  # how far the eyes turn at coefficient 1, across and up
+HOLD = 0.7  # share of the head's turn that the eyes take back, so as to stay on the viewer
+
+SETTLE_S = 0.8  # the head starts from and returns to the photo's own pose within this time
 
 
 def loudness(mel: Tensor) -> Tensor:
@@ -35,52 +47,17 @@ def smooth(track: Tensor, seconds: float, fps: float) -> Tensor:
     return out[:, 0].T.reshape(track.shape)
 
 
-def speaking(activity: Tensor, fps: float) -> Tensor:
-    """Whether a phrase goes on, [T] 0..1: activity with its edges softened over half a second."""
-    return smooth(activity, 0.25, fps)
-
-
-def emphases(loud: Tensor, fps: float) -> list[tuple[int, float]]:
-    """Frames where the voice stands out, with how much (0..1), at least 0.45 s apart."""
-    swell = smooth(loud, 0.08, fps)
-    excess = swell - smooth(loud, 0.8, fps)
-    reach = max(1, round(0.45 * fps))
-    greatest = torch.nn.functional.max_pool1d(excess[None], 2 * reach + 1, 1, reach)[0]
-    peaks = torch.nonzero((excess == greatest) & (excess > 0.08))[:, 0].tolist()
-    return [(frame, min(1.0, float(excess[frame]) / 0.3)) for frame in peaks]
-
-
-def head_track(loud: Tensor, talking: Tensor, fps: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Rotation [T, 3] in radians and translation [T, 3] in face widths; both ends at 0.
-
-    Args:
-        loud: [T] 0..1.
-        talking: [T] 0..1 from `speaking`.
-        fps: Video frames a second.
-        seed: Of the drift and of which emphases nod.
-    """
-    frames = loud.shape[0]
-    chance = _chance(seed, 0)
-    drift = _wander(frames, fps, 1.1, 3, chance) + _wander(frames, fps, 3.5, 3, chance)
-    drift = 2.0 * torch.tanh(drift / math.sqrt(8.0))  # within two standard deviations
-    rotation = drift * torch.tensor(DRIFT_RAD)
-    rotation = rotation * (IDLE + (1.0 - IDLE) * talking)[:, None]
-    for frame, size in emphases(loud, fps):
-        depth, side = torch.rand(2, generator=chance).tolist()
-        nod = NOD_RAD * size * (0.4 + 0.6 * depth)
-        _add_bump(rotation[:, 0], frame, 0.16 * fps, nod)
-        _add_bump(rotation[:, 2], frame, 0.22 * fps, 0.4 * nod * (2.0 * side - 1.0))
-    sway = _wander(frames, fps, 2.0, 3, chance) * torch.tensor([0.006, 0.004, 0.006])
+def settle(frames: int, fps: float) -> Tensor:
+    """A factor for the head, [T]: 0 at both ends, 1 between."""
     seconds = (torch.arange(frames) + 0.5) / fps
-    settle = min(SETTLE_S, max(frames / fps / 3.0, 1e-3))
-    ease = _ramp(seconds / settle) * _ramp((frames / fps - seconds) / settle)
-    return rotation * ease[:, None], sway * ease[:, None]
+    time = min(SETTLE_S, max(frames / fps / 3.0, 1e-3))
+    return _ramp(seconds / time) * _ramp((frames / fps - seconds) / time)
 
 
 def blink_track(activity: Tensor, fps: float, seed: int) -> Tensor:
     """How far the lids are closed, [T] 0..1; each blink is wholly closed in one frame at least.
 
-    Blinks come 2 to 6 s apart and move to a pause that begins within 0.6 s.
+    Blinks come a log-normal time apart and move to a pause that begins within 0.6 s.
     """
     frames = activity.shape[0]
     chance = _chance(seed, 1)
@@ -102,19 +79,62 @@ def blink_track(activity: Tensor, fps: float, seed: int) -> Tensor:
         closing = _ramp(1.0 + (seconds + CLOSED_S / 2.0) / CLOSING_S)
         opening = _ramp(1.0 - (seconds - CLOSED_S / 2.0) / OPENING_S)
         out[low:high] = torch.maximum(out[low:high], torch.minimum(closing, opening))
-        moment += _between(chance, *BLINK_S)
+        drawn = BLINK_S * math.exp(BLINK_SPREAD * float(torch.randn((), generator=chance)))
+        moment += min(max(drawn, BLINK_RANGE_S[0]), BLINK_RANGE_S[1])
     return out
 
 
-def gesture_track(loud: Tensor, fps: float, seed: int) -> Tensor:
-    """How far the brows rise, [T] 0..0.3, on half of the emphases."""
+def glance_track(activity: Tensor, rotation: Tensor, fps: float, seed: int) -> Tensor:
+    """Where the eyes look beside straight ahead, [T, 2] right and up, in units of coefficients.
+
+    They rest on the viewer, whatever the head does, glance away for a moment and come back, a
+    little further while somebody speaks.
+
+    Args:
+        activity: [T] 0..1, whether somebody speaks.
+        rotation: [T, 3] of the head, in radians.
+        fps: Video frames a second.
+        seed: Of the glances.
+    """
+    frames = activity.shape[0]
     chance = _chance(seed, 2)
-    out = torch.zeros(loud.shape[0])
-    for frame, size in emphases(loud, fps):
-        whether, height = torch.rand(2, generator=chance).tolist()
-        if whether < 0.5:
-            _add_bump(out, frame, 0.18 * fps, size * (0.1 + 0.2 * height))
-    return out.clamp(0.0, 0.3)
+    target = torch.zeros(frames, 2)
+    moment = _between(chance, 0.5, 2.5)
+    while moment < frames / fps - 0.8:
+        away = _between(chance, *AWAY_S)
+        first = math.floor(moment * fps)
+        stop = min(frames, math.ceil((moment + away) * fps))
+        size = 0.6 + 0.4 * float(activity[min(first, frames - 1)])
+        across, up = torch.randn(2, generator=chance).tolist()
+        target[first:stop, 0] = size * max(-0.35, min(0.35, 0.16 * across))
+        target[first:stop, 1] = size * max(-0.3, min(0.3, 0.12 * up))
+        moment += away + _between(chance, *GLANCE_S)
+    steps = max(1, round(SACCADE_S * fps))
+    kernel = torch.ones(2, 1, steps) / steps
+    padded = torch.nn.functional.pad(target.T[None], (steps - 1, 0), mode="replicate")
+    glance = torch.nn.functional.conv1d(padded, kernel, groups=2)[0].T  # [T, 2]
+    back = torch.stack([-rotation[:, 1], rotation[:, 0]], 1) / torch.tensor(FULL_TURN_RAD)
+    return glance + HOLD * back
+
+
+def add_gaze(coefficients: Tensor, gaze: Tensor) -> None:
+    """Turn the eyes of coefficients [T, 52] by a gaze [T, 2] right and up, in place."""
+    right, up = gaze[:, 0], gaze[:, 1]
+    for name, amount in (
+        ("eyeLookOutLeft", right), ("eyeLookInRight", right), ("eyeLookInLeft", -right),
+        ("eyeLookOutRight", -right), ("eyeLookUpLeft", up), ("eyeLookUpRight", up),
+        ("eyeLookDownLeft", -up), ("eyeLookDownRight", -up),
+    ):  # fmt: skip
+        coefficients[:, ARKIT_INDEX[name]] += amount.clamp_min(0.0)
+
+
+def add_blinks(coefficients: Tensor, blink: Tensor) -> None:
+    """Close the lids of coefficients [T, 52] by a share [T], in place."""
+    share = blink.clamp(0.0, 1.0)
+    for side in ("Left", "Right"):
+        lid = coefficients[:, ARKIT_INDEX[f"eyeBlink{side}"]]
+        lid += (1.0 - lid) * share
+        coefficients[:, ARKIT_INDEX[f"eyeWide{side}"]] *= 1.0 - share
 
 
 def _chance(seed: int, use: int) -> torch.Generator:
@@ -129,26 +149,3 @@ def _between(chance: torch.Generator, low: float, high: float) -> float:
 def _ramp(x: Tensor) -> Tensor:
     x = x.clamp(0.0, 1.0)
     return x * x * (3.0 - 2.0 * x)
-
-
-def _add_bump(track: Tensor, centre: int, width: float, height: float) -> None:
-    """Add a bell to a track [T] in place, only where it is above 0.1 % of its height."""
-    reach = math.ceil(3.8 * width)
-    low, high = max(0, centre - reach), min(track.shape[0], centre + reach + 1)
-    offsets = torch.arange(low, high) - centre
-    track[low:high] += height * torch.exp(-0.5 * (offsets / width).square())
-
-
-def _wander(frames: int, fps: float, knot_s: float, tracks: int, chance: torch.Generator) -> Tensor:
-    """Smooth noise of unit variance, [T, tracks]: random knots under a smooth curve."""
-    knots = math.ceil(frames / fps / knot_s) + 4
-    values = torch.randn(knots, tracks, generator=chance)
-    position = (torch.arange(frames) + 0.5) / (fps * knot_s) + 1.0
-    low = position.floor().long()
-    x = (position - low)[:, None]
-    p0, p1, p2, p3 = (values[low + k] for k in (-1, 0, 1, 2))
-    # Catmull-Rom through the knots
-    out = p1 + 0.5 * x * (
-        p2 - p0 + x * (2 * p0 - 5 * p1 + 4 * p2 - p3 + x * (3 * (p1 - p2) + p3 - p0))
-    )
-    return out / 0.85

@@ -6,16 +6,9 @@ import numpy as np
 import pytest
 import torch
 from synchrorama.models.motion.audio_to_motion import TINY, AudioToMotion
+from synchrorama.models.motion.gestures import Gestures
 from synchrorama.training import augment as rooms
-from synchrorama.training.audio_to_motion import (
-    CROP,
-    NAMES,
-    crop,
-    example,
-    examples,
-    loss_of,
-    piece,
-)
+from synchrorama.training.audio_to_motion import join
 from synchrorama.training.phones import Phone
 from synchrorama.training.sentences import LANGUAGES, text_for
 from synchrorama.training.speech_data import (
@@ -40,45 +33,6 @@ def spoken(seconds: float = 2.0) -> Labelled:
         phones += [Phone("m", 0.2 * i, 0.2 * i + 0.1), Phone("a", 0.2 * i + 0.1, 0.2 * i + 0.2)]
     sound = np.concatenate(samples).astype(np.float32)
     return Labelled("espeak-ng", "x", "", Utterance(sound / np.abs(sound).max(), 16000, phones))
-
-
-def test_ten_steps_lower_the_loss() -> None:
-    with torch.random.fork_rng():
-        torch.random.default_generator.manual_seed(0)
-        model = AudioToMotion(TINY)
-        namer = torch.nn.Conv1d(TINY.width, 2 * len(NAMES), 1)
-    item = example(spoken().utterance.samples, spoken().utterance.phones)
-    optimizer = torch.optim.AdamW([*model.parameters(), *namer.parameters()], lr=1e-2)
-    losses = []
-    for _ in range(11):
-        loss = loss_of(model, namer, [item])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(float(loss.detach()))
-    assert losses[-1] < 0.8 * losses[0]
-
-
-def test_examples_are_of_one_length() -> None:
-    data = [spoken(2.0), spoken(8.0)]
-    chance = np.random.default_rng(1)
-    for item in examples(data, chance):
-        assert item.mel.shape[0] == item.target.shape[0]
-        cut = crop(item, chance)
-        assert cut.mel.shape == (CROP, 80)
-        assert cut.target.shape == (CROP, 11)
-        assert cut.sound.shape == (CROP,)
-        assert float(cut.target.min()) >= 0.0
-        assert float(cut.target.max()) <= 1.0
-
-
-def test_a_piece_keeps_its_phones_in_place() -> None:
-    item = spoken(10.0)
-    samples, phones = piece(item, np.random.default_rng(2))
-    loud = [np.abs(samples[int(p.start * 16000) + 80 : int(p.end * 16000) - 80]).mean() for p in
-            phones if p.end - p.start > 0.05]  # fmt: skip
-    vowels = [p.name == "a" for p in phones if p.end - p.start > 0.05]
-    assert all((level > 0.1) == vowel for level, vowel in zip(loud, vowels, strict=True))
 
 
 def test_speed_moves_the_phones_with_the_sound() -> None:
@@ -146,3 +100,19 @@ def test_every_language_has_something_to_say() -> None:
         texts = {text_for(language, random.Random(i)) for i in range(20)}
         assert len(texts) > 10
         assert all(10 < len(t) < 300 for t in texts)
+
+
+def test_parts_are_joined_into_the_file_that_ships(tmp_path: Path) -> None:
+    model = AudioToMotion(TINY)
+    out = tmp_path / "joined.safetensors"
+    face = Gestures(TINY.gestures, learns=True)
+    join(model.articulation.state_dict(), face.state_dict(), TINY, out)
+    again = AudioToMotion.from_checkpoint(out)
+    assert again.config == TINY
+    assert again.gestures.posterior is None
+    for name, tensor in again.articulation.state_dict().items():
+        assert torch.allclose(tensor, model.articulation.state_dict()[name], atol=1e-3)
+    other = dict(model.articulation.state_dict())
+    del other["norm.weight"]
+    with pytest.raises(RuntimeError, match="norm.weight"):
+        join(other, face.state_dict(), TINY, out)

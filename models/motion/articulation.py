@@ -1,0 +1,170 @@
+"""What the mouth does to make the sounds it hears: shapes, closed lips, and whether it speaks.
+
+Shapes: B clips, L mel frames (100 a second), N = ceil(L / 2) frames of the trunk (50 a second),
+W channels of the trunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from .. import speech
+from .lips import SHAPES
+
+RATE = 100  # frames a second of mel features and of what the network says
+SPEECH_FEATURES = 768  # of wav2vec 2.0 base, 50 a second
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArticulationConfig:
+    """Sizes of the network."""
+
+    features: str = "mel"  # what it hears: "mel", or "wav2vec2" for frozen features of that network
+    width: int = 112  # channels of the trunk
+    kernel: int = 3  # taps of each convolution, odd
+    dilations: tuple[int, ...] = (1, 2, 4, 8, 1, 2, 4, 8, 1)  # one residual block each
+
+    def __post_init__(self) -> None:
+        if self.features not in ("mel", "wav2vec2"):
+            raise ValueError(
+                f"ArticulationConfig.features is '{self.features}'. Use 'mel' or 'wav2vec2'."
+            )
+        if self.kernel % 2 == 0 or self.width < 1 or not self.dilations:
+            raise ValueError(
+                f"ArticulationConfig has width {self.width}, kernel {self.kernel} and "
+                f"{len(self.dilations)} dilations. Use at least 1, an odd number, and at least 1."
+            )
+
+    @property
+    def reach(self) -> int:
+        """How many mel frames before and after a frame the network hears at most; even."""
+        return 2 * (self.kernel // 2) * (1 + sum(self.dilations)) + 2
+
+
+class Block(nn.Module):
+    """A dilated convolution and a pointwise one, added to what came in."""
+
+    def __init__(self, width: int, kernel: int, dilation: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.wide = nn.Conv1d(
+            width, width, kernel, dilation=dilation, padding=dilation * (kernel // 2)
+        )
+        self.mix = nn.Conv1d(width, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, W, N] → [B, W, N]."""
+        normed = self.norm(x.transpose(1, 2)).transpose(1, 2)  # per frame, so windows agree
+        out: Tensor = x + self.mix(nn.functional.gelu(self.wide(normed)))
+        return out
+
+
+class Articulation(nn.Module):
+    """A temporal convolution that hears more than half a second to each side.
+
+    It looks at the sound every 20 ms and says three things for each 10 ms: the shape of the mouth,
+    whether the lips are closed, and whether somebody speaks. Keeping the last two apart keeps
+    closures whole: an average of closed and open would be half open.
+    """
+
+    def __init__(self, config: ArticulationConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.width
+        self.stem = (
+            nn.Conv1d(speech.MELS, width, 4, stride=2, padding=1)
+            if config.features == "mel"
+            else nn.Conv1d(SPEECH_FEATURES, width, 3, padding=1)
+        )
+        self.blocks = nn.ModuleList(
+            Block(width, config.kernel, dilation) for dilation in config.dilations
+        )
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Conv1d(
+            width, 2 * (len(SHAPES) + 2), config.kernel, padding=config.kernel // 2
+        )
+
+    def features(self, heard: Tensor) -> Tensor:
+        """What the trunk hears, [B, W, N].
+
+        Args:
+            heard: [B, L, 80] from `speech.log_mel`; or [B, N, 768], features of wav2vec 2.0.
+        """
+        x = heard.transpose(1, 2)
+        if self.config.features == "mel":  # silence is 0, as is padding
+            x = nn.functional.pad(x + 2.0, (0, heard.shape[1] % 2))
+        x = self.stem(x)
+        for block in self.blocks:
+            x = block(x)
+        out: Tensor = self.norm(x.transpose(1, 2)).transpose(1, 2)
+        return out
+
+    def read_out(self, features: Tensor) -> Tensor:
+        """Raw outputs [B, 2 N, 11] of `features` [B, W, N]."""
+        pairs = self.head(features).transpose(1, 2)  # [B, N, 2 * 11]
+        out: Tensor = pairs.reshape(pairs.shape[0], -1, len(SHAPES) + 2)
+        return out
+
+    def logits(self, heard: Tensor) -> Tensor:
+        """Raw outputs [B, L, 11]: the SHAPES, then closure and activity as logits.
+
+        Args:
+            heard: As of `features`; with features of wav2vec 2.0, L is 2 N.
+        """
+        frames = heard.shape[1] * (1 if self.config.features == "mel" else 2)
+        return self.read_out(self.features(heard))[:, :frames]
+
+    def forward(self, heard: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What the mouth does: shapes [B, L, 9], closure [B, L], activity [B, L], each 0..1."""
+        raw = self.logits(heard)
+        closure = _sure(raw[..., -2].sigmoid(), 0.1, 0.8)
+        activity = _sure(raw[..., -1].sigmoid(), 0.35, 0.9)
+        return raw[..., :-2].clamp(0.0, 1.0), closure, activity
+
+
+def _sure(probability: Tensor, low: float, high: float) -> Tensor:
+    """A probability made decided: 0 below low, 1 above high, smooth between."""
+    x = ((probability - low) / (high - low)).clamp(0.0, 1.0)
+    return x * x * (3.0 - 2.0 * x)
+
+
+def articulate_in_windows(
+    model: Articulation,
+    heard: Tensor,
+    *,
+    window: int = 3000,
+    on_step: Callable[[int, int], None] | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What the network says of a whole clip, in flat memory and without seams.
+
+    Each window is given as much sound on both sides as the network hears.
+
+    Args:
+        model: On any device.
+        heard: Of one clip, [L, 80] mel features or [N, 768] features of wav2vec 2.0.
+        window: Frames of 10 ms at a time, even.
+        on_step: Called with (windows done, windows in all) after each; may raise to cancel.
+
+    Returns:
+        Shapes [L, 9], closure [L] and activity [L], float32 on the CPU.
+    """
+    weight = model.head.weight
+    each = 1 if model.config.features == "mel" else 2  # frames of 10 ms for one that is heard
+    reach, total, step = model.config.reach // each, heard.shape[0], window // each
+    starts = range(0, total, step)
+    parts: list[tuple[Tensor, ...]] = []
+    for done, start in enumerate(starts):
+        stop = min(start + step, total)
+        low, high = max(0, start - reach), min(total, stop + reach)
+        with torch.no_grad():
+            said = model(heard[None, low:high].to(weight.device, weight.dtype))
+        inside = slice(each * (start - low), each * (stop - low))
+        parts.append(tuple(x[0, inside].float().cpu() for x in said))
+        if on_step is not None:
+            on_step(done + 1, len(starts))
+    shapes, closure, activity = (torch.cat(track) for track in zip(*parts, strict=True))
+    return shapes, closure, activity

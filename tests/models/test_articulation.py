@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from synchrorama.models import speech
+from synchrorama.models.motion import lips
+from synchrorama.models.motion.articulation import (
+    Articulation,
+    ArticulationConfig,
+    articulate_in_windows,
+)
+from synchrorama.models.motion.audio_to_motion import AudioToMotion
+
+TINY = ArticulationConfig(width=8, dilations=(1, 2))
+FOLDER = ArticulationConfig(features="wav2vec2", width=8, dilations=(1, 2))
+
+
+@pytest.fixture(scope="module")
+def model() -> Articulation:
+    return AudioToMotion.from_checkpoint().articulation
+
+
+@pytest.fixture(scope="module")
+def mel() -> torch.Tensor:
+    """Four seconds of something."""
+    noise = torch.randn(64000, generator=torch.Generator().manual_seed(3)).cumsum(0)
+    noise = noise - torch.nn.functional.avg_pool1d(noise[None, None], 201, 1, 100)[0, 0]
+    return speech.log_mel(0.2 * noise / noise.abs().max())
+
+
+def test_says_shapes_closure_and_activity(model: Articulation, mel: torch.Tensor) -> None:
+    shapes, closure, activity = model(mel[None])
+    assert shapes.shape == (1, 400, len(lips.SHAPES))
+    assert closure.shape == activity.shape == (1, 400)
+    for track in (shapes, closure, activity):
+        assert 0.0 <= float(track.min()) and float(track.max()) <= 1.0
+
+
+def test_hears_less_than_a_second_to_each_side(model: Articulation) -> None:
+    assert model.config.reach < 100
+
+
+@pytest.mark.parametrize("config", [TINY, FOLDER])
+def test_hears_exactly_its_reach(config: ArticulationConfig) -> None:
+    network = Articulation(config).double()
+    channels, each = (80, 1) if config.features == "mel" else (768, 2)
+    heard = torch.zeros(1, 40, channels, dtype=torch.float64, requires_grad=True)
+    network.logits(heard)[0, 20 * each].sum().backward()
+    assert heard.grad is not None
+    found = heard.grad[0].abs().sum(1).nonzero()[:, 0]
+    assert (20 - int(found.min())) * each <= config.reach
+    assert (int(found.max()) - 20) * each <= config.reach
+    assert int(found.max() - found.min()) * each > 12
+
+
+@pytest.mark.parametrize("window", [38, 100, 398, 1000])
+def test_windows_agree_with_one_pass(model: Articulation, mel: torch.Tensor, window: int) -> None:
+    whole = model(mel[None])
+    steps: list[tuple[int, int]] = []
+    parts = articulate_in_windows(
+        model, mel, window=window, on_step=lambda i, n: steps.append((i, n))
+    )
+    for one, cut in zip(whole, parts, strict=True):
+        assert torch.allclose(one[0], cut, atol=1e-5)
+    total = -(-400 // window)
+    assert steps == [(i + 1, total) for i in range(total)]
+
+
+def test_the_same_class_hears_features_of_wav2vec() -> None:
+    features = torch.randn(50, 768, generator=torch.Generator().manual_seed(0))
+    network = Articulation(FOLDER)
+    whole = network(features[None])
+    parts = articulate_in_windows(network, features, window=20)
+    for one, cut in zip(whole, parts, strict=True):
+        assert cut.shape[0] == 100  # two frames of 10 ms each
+        assert torch.allclose(one[0], cut, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"kernel": 4}, "an odd number"),
+        ({"features": "mfcc"}, "features is 'mfcc'. Use 'mel' or 'wav2vec2'"),
+    ],
+)
+def test_a_bad_config_is_named(change: dict[str, object], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        ArticulationConfig(**change)

@@ -1,0 +1,344 @@
+"""Train the part of stage 4 that hears what the mouth does.
+
+    python -m synchrorama.training.articulation --data DIR --out FILE.safetensors --steps 12000
+        [--start FILE] [--resume] [--dev-speakers 12] [--threads 1]
+        [--without sync naming speed background SOURCE]
+
+DIR is what speech_data.py wrote. Each round draws utterances anew, each in another random room.
+FILE.state beside FILE holds what is needed to go on with --resume, also on other data. --start
+begins with the weights of a shallower network, which the new blocks leave as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from ..models import speech
+from ..models.checkpoint import save_checkpoint
+from ..models.motion.articulation import Articulation, ArticulationConfig
+from .augment import augment
+from .background import background
+from .phones import ALPHABET, Phone
+from .speech_data import Labelled, read
+from .sync import SyncJudge
+from .visemes import fill_gaps, mouth_track
+
+FORMAT = "synchrorama.articulation"  # an intermediate file; audio_to_motion.py joins the parts
+CROP = 320  # mel frames of one training example, a multiple of 4
+ROUND = 250  # steps between two draws of utterances
+NAMES = sorted(ALPHABET)
+# how much an error of each shape counts; jaw and rounding carry speech
+WEIGHTS = torch.tensor([4.0, 3.0, 3.0, 2.0, 2.0, 2.0, 2.0, 2.0, 1.0])
+# how often a source is heard, whatever its hours; those not named share what is left by length
+SHARES = {"emodb": 0.2, "kokoro": 0.33, "flite": 0.25}
+BACKGROUND_SHARE = 0.06
+LOSSES = ("sync", "naming", "speed", "background", "emphasis")
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """Features and targets of one piece of speech."""
+
+    mel: Tensor  # [L, 80]
+    target: Tensor  # [L, 11] shapes, closure, activity
+    sound: Tensor  # [L] int64, which of NAMES is said
+
+
+def example(samples: np.ndarray, phones: list[Phone]) -> Example:
+    """Features of the samples, [S] at 16 kHz, and what the mouth does to say the phones."""
+    mel = speech.log_mel(torch.from_numpy(samples))
+    padded = np.pad(samples, (0, len(mel) * speech.HOP - len(samples)))
+    level = np.sqrt((padded.reshape(-1, speech.HOP) ** 2).mean(1)).astype(np.float32)
+    track = mouth_track(phones, len(mel), level)
+    target = np.concatenate(
+        [track.shapes, track.closure[:, None], track.activity[:, None]], axis=1
+    ).astype(np.float32)
+    sound = torch.zeros(len(mel), dtype=torch.int64)
+    for phone in fill_gaps(phones, len(mel) / 100.0):
+        sound[round(phone.start * 100) : round(phone.end * 100)] = NAMES.index(phone.name)
+    return Example(mel, torch.from_numpy(target), sound)
+
+
+def examples(
+    data: list[Labelled], count: int, chance: np.random.Generator, *, still: bool = True
+) -> list[Example]:
+    """Random pieces of random utterances in random rooms, and sounds in which nobody speaks.
+
+    Args:
+        data: Utterances at 16 kHz, drawn by SHARES.
+        count: How many examples.
+        chance: Where randomness comes from.
+        still: Whether to add sounds in which nobody speaks.
+    """
+    weights = drawing_weights(data)
+    out = []
+    for _ in range(count):
+        if still and chance.random() < BACKGROUND_SHARE:
+            out.append(example(background(CROP * speech.HOP, chance), []))
+            continue
+        item = data[int(chance.choice(len(data), p=weights))]
+        samples, phones = augment(*piece(item, chance), chance)
+        if chance.random() < 0.25:  # silence around, so that rest is learnt
+            before, after = (chance.uniform(0.0, 0.8, 2) * speech.SAMPLE_RATE).astype(int)
+            floor = 10.0 ** -chance.uniform(2.0, 4.5) * float(np.abs(samples).max())
+            hiss = chance.standard_normal(before + len(samples) + after).astype(np.float32)
+            hiss *= np.float32(floor)
+            hiss[before : before + len(samples)] += samples
+            samples, shift = hiss, before / speech.SAMPLE_RATE
+            phones = [Phone(p.name, p.start + shift, p.end + shift) for p in phones]
+        out.append(example(samples, phones))
+    return out
+
+
+def drawing_weights(data: list[Labelled]) -> np.ndarray:
+    """How probable it is to draw each utterance, [len(data)]; within a source by length."""
+    lengths = np.array([len(item.utterance.samples) for item in data], dtype=float)
+    sources = np.array([item.source for item in data])
+    out = np.zeros(len(data))
+    given = {name: share for name, share in SHARES.items() if (sources == name).any()}
+    for name, share in given.items():
+        chosen = sources == name
+        out[chosen] = share * lengths[chosen] / lengths[chosen].sum()
+    others = ~np.isin(sources, list(given))
+    if others.any():
+        out[others] = (1.0 - sum(given.values())) * lengths[others] / lengths[others].sum()
+    normed: np.ndarray = out / out.sum()
+    return normed
+
+
+def piece(item: Labelled, chance: np.random.Generator) -> tuple[np.ndarray, list[Phone]]:
+    """At most 1.25 CROP frames out of an utterance."""
+    samples, phones = item.utterance.samples, item.utterance.phones
+    most = CROP * speech.HOP * 5 // 4
+    first = int(chance.integers(0, max(1, len(samples) - most + 1)))
+    seconds = first / speech.SAMPLE_RATE
+    moved = [Phone(p.name, p.start - seconds, p.end - seconds) for p in phones]
+    stop = min(len(samples) - first, most) / speech.SAMPLE_RATE
+    kept = [Phone(p.name, max(p.start, 0.0), min(p.end, stop)) for p in moved]
+    return samples[first : first + most], [p for p in kept if p.end > p.start]
+
+
+def crop(item: Example, chance: np.random.Generator) -> Example:
+    """CROP frames of an example, with silence after it where it is shorter; as another voice."""
+    start = int(chance.integers(0, max(1, len(item.mel) - CROP + 1)))
+    mel, target, sound = (x[start : start + CROP] for x in (item.mel, item.target, item.sound))
+    missing = CROP - len(mel)
+    return Example(
+        nn.functional.pad(another_voice(mel, chance), (0, 0, 0, missing), value=-2.0),
+        nn.functional.pad(target, (0, 0, 0, missing)),
+        nn.functional.pad(sound, (0, missing), value=NAMES.index("sil")),
+    )
+
+
+def another_voice(mel: Tensor, chance: np.random.Generator) -> Tensor:
+    """Mel features [L, 80] of a shorter or longer throat, louder or softer, with gaps.
+
+    Source: Jaitly and Hinton, "Vocal tract length perturbation", 2013; Park et al.,
+    "SpecAugment", Interspeech 2019.
+    """
+    out = mel
+    bands = mel.shape[1]
+    if chance.random() < 0.6:
+        place = (torch.arange(bands) * float(chance.uniform(0.92, 1.09))).clamp_max(bands - 1.0)
+        low = place.floor().long()
+        high = (low + 1).clamp_max(bands - 1)
+        share = place - low
+        out = out[:, low] * (1.0 - share) + out[:, high] * share
+    out = (out + float(chance.uniform(-0.15, 0.15)) * (out > -1.99)).clamp(-2.0, 3.0)
+    if chance.random() < 0.4:
+        width = int(chance.integers(2, 12))
+        first = int(chance.integers(0, bands - width))
+        out = out.clone()
+        out[:, first : first + width] = out[:, first : first + width].amin()
+    if chance.random() < 0.3:
+        length = int(chance.integers(1, 7))
+        first = int(chance.integers(0, max(1, len(out) - length)))
+        out = out.clone()
+        out[first : first + length] = -2.0
+    return out
+
+
+class Lesson(nn.Module):
+    """The network with what helps it to learn and is thrown away afterwards."""
+
+    def __init__(self, config: ArticulationConfig) -> None:
+        super().__init__()
+        self.model = Articulation(config)
+        self.namer = nn.Conv1d(config.width, 2 * len(NAMES), 1)  # which sound, twice each 20 ms
+        self.judge = SyncJudge()
+
+    def forward(self, batch: list[Example], without: frozenset[str] = frozenset()) -> Tensor:
+        """Errors of shapes, of their speed, of closure and activity; naming sounds; SyncLoss.
+
+        Args:
+            batch: Examples of equal length, a multiple of 4.
+            without: Of LOSSES, those to leave out.
+        """
+        mel = torch.stack([item.mel for item in batch])
+        target = torch.stack([item.target for item in batch])  # [B, L, 11]
+        sound = torch.stack([item.sound for item in batch])  # [B, L]
+        features = self.model.features(mel)
+        said = self.model.read_out(features)
+        off = (said[..., :-2] - target[..., :-2]) * WEIGHTS.sqrt()
+        loss = 10.0 * off.square().mean()
+        if "speed" not in without:
+            loss = loss + 20.0 * off.diff(dim=1).square().mean()
+        # closed lips are rare and short: missing one costs more than closing for nothing
+        weight = None if "emphasis" in without else 1.0 + target[..., -2]
+        shut = nn.functional.binary_cross_entropy_with_logits(
+            said[..., -2], target[..., -2], weight=weight
+        )
+        talks = nn.functional.binary_cross_entropy_with_logits(said[..., -1], target[..., -1])
+        loss = loss + 2.0 * shut + 0.3 * talks
+        if "naming" not in without:
+            named = self.namer(features).transpose(1, 2).reshape(*sound.shape, len(NAMES))
+            loss = loss + 0.3 * nn.functional.cross_entropy(
+                named.flatten(0, 1), sound.flatten(), label_smoothing=0.05
+            )
+        if "sync" not in without:
+            mouth = torch.cat([said[..., :-2], said[..., -2:].sigmoid()], -1)
+            loss = loss + 0.1 * self.judge(mel, target) + 0.03 * self.judge(mel, mouth, fixed=True)
+        return loss
+
+
+def train(
+    data: list[Labelled],
+    *,
+    steps: int,
+    state: Path | None = None,
+    resume: bool = False,
+    seed: int = 0,
+    batch: int = 8,
+    rate: float = 2e-3,
+    config: ArticulationConfig = ArticulationConfig(),  # noqa: B008
+    start: Mapping[str, Tensor] | None = None,
+    without: frozenset[str] = frozenset(),
+) -> Iterator[Articulation]:
+    """The network after each round, the last one trained; prints the loss.
+
+    Args:
+        data: Utterances at 16 kHz.
+        steps: In all, those before a resumption included.
+        state: Where to keep what is needed to go on.
+        resume: Go on from there.
+        seed: Of weights and examples.
+        batch: Examples a step.
+        rate: Highest learning rate; it rises over 300 steps and falls as a cosine.
+        config: Sizes of the network.
+        start: Weights of a network of the same width and no more blocks to begin with.
+        without: Of LOSSES, those to leave out.
+    """
+    torch.random.default_generator.manual_seed(seed)
+    lesson = Lesson(config)
+    if start is not None:
+        deepen(lesson.model, start)
+    optimizer = torch.optim.AdamW(lesson.parameters(), lr=rate, weight_decay=1e-2)
+    done = 0
+    if resume and state is not None:
+        kept = torch.load(state, weights_only=True)
+        lesson.load_state_dict(kept["lesson"])
+        optimizer.load_state_dict(kept["optimizer"])
+        done = int(kept["step"])
+    chance = np.random.default_rng([seed, done])
+    while done < steps:
+        began = time.monotonic()
+        made = examples(data, ROUND * batch // 2, chance, still="background" not in without)
+        prepared = time.monotonic() - began
+        losses = []
+        pieces = [*made, *made]
+        order = chance.permutation(len(pieces))
+        for step in range(min(ROUND, steps - done)):
+            now = done + step
+            rise = min(1.0, (now + 1) / 300)
+            fall = 0.5 + 0.5 * math.cos(math.pi * now / steps)
+            for group in optimizer.param_groups:
+                group["lr"] = rate * rise * max(fall, 0.01)
+            chosen = order[step * batch : (step + 1) * batch]
+            loss = lesson([crop(pieces[i], chance) for i in chosen], without)
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(lesson.parameters(), 1.0)
+            optimizer.step()
+            losses.append(float(loss.detach()))
+        done += len(losses)
+        took = time.monotonic() - began
+        print(
+            f"step {done}/{steps}  loss {np.mean(losses):.4f}  {took:.0f} s, {prepared:.0f} s of "
+            "it to make examples",
+            flush=True,
+        )
+        if state is not None:
+            kept = {
+                "lesson": lesson.state_dict(), "optimizer": optimizer.state_dict(), "step": done,
+            }  # fmt: skip
+            torch.save(kept, state)
+        yield lesson.model
+
+
+def deepen(model: Articulation, start: Mapping[str, Tensor]) -> None:
+    """Give the network the weights of a shallower one; its further blocks change nothing yet.
+
+    Source: Chen et al., "Net2Net", ICLR 2016.
+    """
+    missing, unknown = model.load_state_dict(dict(start), strict=False)
+    if unknown or not all(name.startswith("blocks.") for name in missing):
+        raise ValueError("'--start' is no shallower network of the same width.")
+    for name, parameter in model.named_parameters():
+        if name in missing and ".mix." in name:
+            nn.init.zeros_(parameter)
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, nargs="+", required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=12000)
+    parser.add_argument("--start", type=Path, help="weights of a shallower network")
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--dev-speakers", nargs="*", default=[], help="speakers to leave out")
+    parser.add_argument("--without", nargs="*", default=[], help="losses or sources to leave out")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    data = [
+        item
+        for folder in args.data
+        for item in read(folder)
+        if item.speaker not in args.dev_speakers and item.source not in args.without
+    ]
+    for model in train(
+        data,
+        steps=args.steps,
+        state=args.out.with_suffix(".state"),
+        resume=args.resume,
+        seed=args.seed,
+        rate=args.rate,
+        config=ArticulationConfig(),
+        start=safetensors.torch.load_file(args.start) if args.start else None,
+        without=frozenset(args.without),
+    ):
+        save_checkpoint(
+            args.out,
+            dict(model.state_dict()),
+            format=FORMAT,
+            config={"dilations": list(model.config.dilations)},
+            source="see audio_to_motion",
+            licence="Apache-2.0",
+        )
+
+
+if __name__ == "__main__":
+    main()
