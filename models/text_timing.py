@@ -20,6 +20,7 @@ _CLOCK = r"(?:\d+:)?\d{1,3}:\d{1,2}(?:[.,]\d{1,3})?"
 _DASH = r"\s*(?:-->|->|→|-|–|—|−|‒)\s*"
 _TIMED = re.compile(rf"^\s*[\[(]?\s*({_CLOCK}){_DASH}({_CLOCK})\s*[\])]?(.*)$")
 _STARTS_WITH_TIME = re.compile(rf"^\s*[\[(]?\s*{_CLOCK}(?:\s|\]|\)|$|[-–—>])")
+_BROKEN_TIME = re.compile(r"^\s*[\[(]?\s*\d{1,3}:\S*[-→–—−‒]\S*")  # "0:7x-0:08"
 _END = re.compile(r"([.!?…][\"'”’)\]]*)\s+|([。！？])\s*")
 _MARKUP = re.compile(r"<[^>]*>|\{\\[^}]*\}")
 _ABBREVIATION = re.compile(r"\b(?:mr|mrs|ms|dr|prof|st|vs|e\.g|i\.e|[a-z])\.$", re.I)
@@ -137,7 +138,7 @@ def _cues(lines: list[str]) -> list[tuple[int, float, float, str]]:
             skipping = False
         elif opens or skipping:
             skipping = True
-        elif _STARTS_WITH_TIME.match(line) or "-->" in line:
+        elif _STARTS_WITH_TIME.match(line) or _BROKEN_TIME.match(line) or "-->" in line:
             raise ValueError(
                 f"Line {number} of 'text' has a time that cannot be read: '{line.strip()[:60]}'. "
                 "Write start and end, like '0:00–0:02 text'."

@@ -351,7 +351,7 @@ class Reader:
     def read(self, sentences: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
         """Ids [B, N, 3], units [B, U] and the share of words that are known, [B] 0..1.
 
-        A sentence without words (emoji apart) is one of unknown words.
+        A sentence without words, of emoji alone too, is one of unknown words.
         """
         rows = [self._row(tokens(sentence)) for sentence in sentences]
         longest = max((len(ids) for ids, _, _ in rows), default=0)
@@ -376,8 +376,7 @@ class Reader:
             for number, word in zip(known, words, strict=True)
         ]
         runs = {self.phrase[n] for run in phrases(words) if (n := code(run)) in self.phrase}
-        # marks and numbers say nothing about the language; a known emoji counts as a word
+        # marks, numbers and emoji say nothing about the language
         spoken = [n for n, w in zip(known, words, strict=True) if w.isalpha() or "'" in w[1:-1]]
-        spoken += [n for n, w in zip(known, words, strict=True) if n and ord(w[0]) > 0x2190]
         share = sum(n > 0 for n in spoken) / len(spoken) if spoken else 0.0
         return ids, sorted({n for n in known if n} | runs), share

@@ -73,7 +73,7 @@ def test_reader_finds_words_phrases_and_strangers(tiny):
     ids, units, known = reader.read(["I am so happy", "Ich bin so froh", "", "😂", "🦑", "42!"])
     assert ids[0, :, 0].tolist() == [1, 2, 3, 4]
     assert units[0].tolist() == [1, 2, 3, 4, TINY.words + 1]
-    assert known.tolist() == [1.0, 0.25, 0.0, 1.0, 0.0, 0.0]
+    assert known.tolist() == [1.0, 0.25, 0.0, 0.0, 0.0, 0.0]
     assert not ids[2].any()
 
 
