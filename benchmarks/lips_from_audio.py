@@ -1,12 +1,15 @@
 """Do the lips follow the sounds? Measured on coefficients, against phones set by hand.
 
-    python -m synchrorama.benchmarks.lips_from_audio --emodb DIR [--inputs DIR]
+    python -m synchrorama.benchmarks.lips_from_audio --emodb DIR [--aligned WAV ...]
+        [--labels DIR] [--conditions clean noise telephone slow fast] [--emotions happy ...]
         [--weights FILE] [--fps 25] [--out FILE.json]
 
 emodb's speakers 13 and 14, whom the network never heard; of them their sentences b09 and b10, which
-it never heard from anybody; and English by a reader of LibriVox (DIR/sense_0870.wav with the phone
-times of .phone.json). Every figure is computed from the Motion of `motion_from_audio` at the
-video's frame rate, with head and blinks off. The opening of the mouth is `lips.lip_gap`.
+it never heard from anybody; and recordings with the phone times of a forced alignment, NAME.wav
+with NAME.phone.json beside it or in --labels. Every figure is computed from the Motion of
+`motion_from_audio` at the video's frame rate, with head, blinks and gaze off. The opening of the
+mouth is `lips.lip_gap`. Conditions: as recorded, noise 10 dB below, a telephone's band, played 20 %
+slower and faster. Emotions, at strength 1, are measured on the sound as recorded.
 """
 
 from __future__ import annotations
@@ -24,16 +27,19 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from ..models.checkpoint import WEIGHTS
+from ..models.emotion.circumplex import to_valence_arousal
 from ..models.motion.audio_to_motion import AudioToMotion, motion_from_audio
 from ..models.motion.dials import Dials
 from ..models.motion.lips import lip_gap
-from ..models.speech import frame_times
-from ..models.types import ARKIT_INDEX
+from ..models.speech import SAMPLE_RATE, frame_count, frame_times, to_mono
+from ..models.types import ARKIT_INDEX, EMOTIONS, Emotion
+from ..training.augment import change_speed, noise, telephone
 from ..training.phones import CLOSED_LIPS, OPEN_VOWELS, Phone, from_arpabet
 from ..training.speech_data import TEST_SENTENCES, emodb_utterances
 from ..training.visemes import fill_gaps
 
 Array = NDArray[np.float64]
+CONDITIONS = ("clean", "noise", "telephone", "slow", "fast")
 CLOSED = 0.05  # of the gap at jawOpen 1: about 4 % of the width of the mouth
 
 # How open the mouth is in each phone, 0..1: an order of phones by phonetics, not by our targets.
@@ -43,6 +49,16 @@ OPENNESS: dict[str, float] = {
     **dict.fromkeys("tdnrjTD", 0.25), "rel": 0.25, **dict.fromkeys("szw", 0.15),
     **dict.fromkeys("fv", 0.1), "B": 0.05, **dict.fromkeys("pbm", 0.0), "sil": 0.0,
 }  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Spoken:
+    """One utterance with its phones."""
+
+    name: str
+    samples: Array  # [S]
+    sample_rate: int
+    phones: list[Phone]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +74,9 @@ class Clip:
 
 
 def auc(low: list[float], high: list[float]) -> float:
-    """Probability that one of `high` is greater than one of `low`."""
+    """Probability that one of `high` is greater than one of `low`; not a number without any."""
+    if not low or not high:
+        return float("nan")
     ranks = rankdata(np.array(low + high))
     above = ranks[len(low) :].sum() - len(high) * (len(high) + 1) / 2
     return float(above / (len(low) * len(high)))
@@ -130,7 +148,7 @@ def measure(clips: list[Clip], fps: float) -> dict[str, float]:
         "auc_pbm_open_vowels": auc(gaps(CLOSED_LIPS), gaps(OPEN_VOWELS)),
         "auc_pbm_tdkgn": auc(gaps(CLOSED_LIPS), gaps("tdkgnN")),
         "auc_fv_open_vowels": auc(gaps("fv"), gaps(OPEN_VOWELS)),
-        "auc_rounded": auc(plain, rounded) if rounded and plain else float("nan"),
+        "auc_rounded": auc(plain, rounded),
         "closed_share": float(np.mean([g <= CLOSED for g in shut])),
         "correlation": float(np.mean(fits)),
         "correlation_worst": float(np.min(fits)),
@@ -144,28 +162,50 @@ def measure(clips: list[Clip], fps: float) -> dict[str, float]:
     return {name: round(value, 4) for name, value in figures.items()}
 
 
-def clip_of(
-    model: AudioToMotion,
-    name: str,
-    samples: Array,
-    sample_rate: int,
-    phones: list[Phone],
-    fps: float,
-) -> Clip:
-    """Run the model over one utterance."""
-    waveform = torch.from_numpy(samples).float()
+def clip_of(model: AudioToMotion, spoken: Spoken, fps: float, emotion: str | None) -> Clip:
+    """Run the model over one utterance, with an emotion at strength 1 if one is named."""
+    waveform = torch.from_numpy(spoken.samples).float()
+    frames = frame_count(len(waveform), spoken.sample_rate, fps)
+    still = Dials(head=0.0, blinks=0.0, gaze=0.0)
+    felt = None if emotion is None else throughout(emotion, frames, fps)
     motion = motion_from_audio(
-        model, waveform, sample_rate, fps=fps, dials=Dials(head=0.0, blinks=0.0)
+        model, waveform, spoken.sample_rate, fps=fps, emotion=felt, dials=still
     )
     pucker, funnel = (ARKIT_INDEX[n] for n in ("mouthPucker", "mouthFunnel"))
     return Clip(
-        name,
-        phones,
-        len(samples) / sample_rate,
+        spoken.name,
+        spoken.phones,
+        len(waveform) / spoken.sample_rate,
         lip_gap(motion.coefficients).double().numpy(),
         (motion.coefficients[:, pucker] + motion.coefficients[:, funnel]).double().numpy(),
         frame_times(motion.frames, fps).numpy(),
     )
+
+
+def throughout(name: str, frames: int, fps: float) -> Emotion:
+    """One emotion at strength 1 from beginning to end."""
+    scores = torch.eye(len(EMOTIONS))[EMOTIONS.index(name)].expand(frames, -1)
+    return Emotion(
+        scores=scores,
+        valence_arousal=to_valence_arousal(scores),
+        confidence=torch.ones(frames),
+        embedding=torch.zeros(frames, 256),
+        fps=fps,
+    )
+
+
+def under(spoken: Spoken, condition: str) -> Spoken:
+    """The utterance under one of CONDITIONS."""
+    chance = np.random.default_rng(0)
+    mono = to_mono(torch.from_numpy(spoken.samples), spoken.sample_rate).numpy()
+    phones = spoken.phones
+    if condition == "noise":
+        mono = noise(mono, 10.0, chance)
+    elif condition == "telephone":
+        mono = telephone(mono)
+    elif condition in ("slow", "fast"):
+        mono, phones = change_speed(mono, phones, 1.0 / 1.2 if condition == "slow" else 1.2)
+    return Spoken(spoken.name, mono, SAMPLE_RATE, phones)
 
 
 def read_alignment(path: Path) -> list[Phone]:
@@ -177,41 +217,48 @@ def read_alignment(path: Path) -> list[Phone]:
     return phones
 
 
-def emodb_clips(model: AudioToMotion, folder: Path, fps: float) -> dict[str, list[Clip]]:
+def emodb_spoken(folder: Path) -> dict[str, list[Spoken]]:
     """Speakers 13 and 14: all sentences, and those never trained on; zero padding cut off."""
     everything, unheard = [], []
     for item in emodb_utterances(folder, test=True):
-        spoken = item.utterance
-        last = int(np.flatnonzero(spoken.samples)[-1]) + 1
-        clip = clip_of(
-            model, item.sentence, spoken.samples[:last], spoken.sample_rate, spoken.phones, fps
-        )
-        everything.append(clip)
+        heard = item.utterance
+        last = int(np.flatnonzero(heard.samples)[-1]) + 1
+        spoken = Spoken(item.sentence, heard.samples[:last], heard.sample_rate, heard.phones)
+        everything.append(spoken)
         if item.sentence in TEST_SENTENCES:
-            unheard.append(clip)
-    return {"emodb 13, 14": everything, "emodb 13, 14: b09, b10": unheard}
+            unheard.append(spoken)
+    return {"emodb 13, 14": everything, "of them b09, b10": unheard}
 
 
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--emodb", type=Path, required=True)
-    parser.add_argument("--inputs", type=Path, help="folder of sense_*.wav and .phone.json")
+    parser.add_argument("--aligned", type=Path, nargs="*", default=[], help="more recordings")
+    parser.add_argument("--labels", type=Path, help="folder of their .phone.json")
+    parser.add_argument("--conditions", nargs="*", choices=CONDITIONS, default=["clean"])
+    parser.add_argument("--emotions", nargs="*", choices=EMOTIONS, default=[])
     parser.add_argument("--weights", type=Path, default=WEIGHTS / "audio_to_motion.safetensors")
     parser.add_argument("--fps", type=float, default=25.0)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     model = AudioToMotion.from_checkpoint(args.weights)
-    sets = emodb_clips(model, args.emodb, args.fps)
-    for name in ("sense_0870", "sense_0880") if args.inputs else ():
-        samples, sample_rate = soundfile.read(args.inputs / f"{name}.wav", dtype="float32")
-        phones = read_alignment(args.inputs / f"{name}.phone.json")
-        sets[name] = [clip_of(model, name, samples, int(sample_rate), phones, args.fps)]
-    results = {name: measure(clips, args.fps) for name, clips in sets.items()}
+    sets = emodb_spoken(args.emodb)
+    for path in args.aligned:
+        samples, sample_rate = soundfile.read(path, dtype="float32")
+        phones = read_alignment((args.labels or path.parent) / f"{path.stem}.phone.json")
+        sets[path.stem] = [Spoken(path.stem, samples, int(sample_rate), phones)]
+    ways: list[tuple[str, str, str | None]] = [(c, c, None) for c in args.conditions]
+    ways += [(name, "clean", name) for name in args.emotions]
+    results: dict[str, dict[str, float]] = {}
+    for title, condition, emotion in ways:
+        for name, everything in sets.items():
+            clips = [clip_of(model, under(one, condition), args.fps, emotion) for one in everything]
+            results[name if title == "clean" else f"{name}, {title}"] = measure(clips, args.fps)
     if args.out:
         args.out.write_text(json.dumps(results, indent=1))
     for figure in next(iter(results.values())):
-        print(f"{figure:24}", *(f"{results[name][figure]:>10.3f}" for name in results))
+        print(f"{figure:24}", *(f"{results[name][figure]:>8.3f}" for name in results))
     print(" | ".join(results))
 
 

@@ -26,7 +26,8 @@ class SynchroRaMaMotionFromAudio(io.ComfyNode):
             node_id="SynchroRaMaMotionFromAudio",
             display_name="Motion from Audio",
             category=CATEGORY,
-            description="Turns speech into the motion of lips, head and eyelids.",
+            description="Turns speech, and an emotion if given, into the motion of lips, face, "
+            "head and eyes.",
             inputs=[
                 io.Audio.Input("audio", tooltip="One clip of speech, in any language."),
                 io.Float.Input(
@@ -112,8 +113,8 @@ class SynchroRaMaMotionFromAudio(io.ComfyNode):
                     max=2.0,
                     step=0.05,
                     optional=True,
-                    tooltip="How freely head, gaze and brows move: 0 gives the most usual motion, "
-                    "1 the variety of people, 2 more than that.",
+                    tooltip="How freely head, brows and expression move: 0 gives the most usual "
+                    "motion, 1 the variety it learned, 2 more than that.",
                 ),
                 EmotionSocket.Input(
                     "emotion",

@@ -36,6 +36,7 @@ from .visemes import fill_gaps, mouth_track
 FORMAT = "synchrorama.articulation"  # an intermediate file; audio_to_motion.py joins the parts
 CROP = 320  # mel frames of one training example, a multiple of 4
 ROUND = 250  # steps between two draws of utterances
+EACH = 3  # times an example is heard, each time as another voice
 NAMES = sorted(ALPHABET)
 # how much an error of each shape counts; jaw and rounding carry speech
 WEIGHTS = torch.tensor([4.0, 3.0, 3.0, 2.0, 2.0, 2.0, 2.0, 2.0, 1.0])
@@ -252,11 +253,11 @@ def train(
     chance = np.random.default_rng([seed, done])
     while done < steps:
         began = time.monotonic()
-        made = examples(data, ROUND * batch // 2, chance, still="background" not in without)
+        made = examples(data, ROUND * batch // EACH, chance, still="background" not in without)
         prepared = time.monotonic() - began
         losses = []
-        pieces = [*made, *made]
-        order = chance.permutation(len(pieces))
+        pieces = made * EACH
+        order = np.resize(chance.permutation(len(pieces)), ROUND * batch)
         for step in range(min(ROUND, steps - done)):
             now = done + step
             rise = min(1.0, (now + 1) / 300)

@@ -42,14 +42,17 @@ POSTURE: dict[str, tuple[float, float, float, float]] = {
 # How far each coefficient goes where the prototype says 1, so that a face that speaks shows it:
 # lips keep room for speech, brows and lids go all the way.
 STRENGTH: dict[str, float] = {
-    "browDown": 1.0, "browInnerUp": 1.0, "browOuterUp": 1.0, "eyeWide": 0.9, "eyeSquint": 0.8,
-    "cheekSquint": 0.8, "noseSneer": 1.0, "mouthSmile": 0.75, "mouthFrown": 0.85,
-    "mouthDimple": 0.85, "mouthStretch": 0.7, "mouthPress": 0.6, "mouthShrugLower": 0.8,
-    "mouthUpperUp": 0.75, "mouthLowerDown": 0.5, "jawOpen": 0.5,
+    "browDown": 1.0, "browInnerUp": 1.0, "browOuterUp": 1.0, "eyeWide": 1.0, "eyeSquint": 1.0,
+    "cheekSquint": 0.9, "noseSneer": 1.0, "mouthSmile": 0.75, "mouthFrown": 1.0,
+    "mouthDimple": 1.0, "mouthStretch": 0.8, "mouthPress": 0.7, "mouthShrugLower": 1.0,
+    "mouthUpperUp": 0.9, "mouthLowerDown": 0.5, "jawOpen": 0.65,
 }  # fmt: skip
-# Inner brows that rise and brows that lower hide each other on the drawn face; where a prototype
-# asks for both, the rise has to show.
-GIVES_WAY: dict[str, float] = {"sad": 0.35, "fearful": 0.3}  # of browDown
+# Movements that hide each other on the face: inner brows that rise and brows that lower, or a
+# sneer and corners that hang. Where a prototype asks for both, the one that marks it has to show.
+GIVES_WAY: dict[tuple[str, str], float] = {
+    ("sad", "browDown"): 0.35, ("fearful", "browDown"): 0.3, ("disgusted", "mouthFrown"): 0.3,
+    ("contemptuous", "mouthSmile"): 0.7,
+}  # fmt: skip
 
 
 def expression_table() -> Array:
@@ -59,8 +62,8 @@ def expression_table() -> Array:
     for k, name in enumerate(EXPRESSIVE):
         plain = name.removesuffix("Left").removesuffix("Right")
         table[:, k] *= STRENGTH[plain]
-        for emotion, share in GIVES_WAY.items() if plain == "browDown" else ():
-            table[EMOTIONS.index(emotion), k] *= share
+        for row, emotion in enumerate(EMOTIONS):
+            table[row, k] *= GIVES_WAY.get((emotion, plain), 1.0)
     return table.clip(0.0, 1.0).astype(np.float32)
 
 
