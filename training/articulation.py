@@ -42,7 +42,7 @@ NAMES = sorted(ALPHABET)
 WEIGHTS = torch.tensor([4.0, 3.0, 3.0, 2.0, 2.0, 2.0, 2.0, 2.0, 1.0])
 # how often a source is heard, whatever its hours; those not named share what is left by length
 SHARES = {"emodb": 0.2, "kokoro": 0.33, "flite": 0.25}
-BACKGROUND_SHARE = 0.06
+BACKGROUND_SHARE = 0.03  # more makes long loud vowels pass for music
 LOSSES = ("sync", "naming", "speed", "background", "emphasis")
 
 
@@ -199,7 +199,10 @@ class Lesson(nn.Module):
         shut = nn.functional.binary_cross_entropy_with_logits(
             said[..., -2], target[..., -2], weight=weight
         )
-        talks = nn.functional.binary_cross_entropy_with_logits(said[..., -1], target[..., -1])
+        # and a mouth at rest in the midst of a word more than one that moves to music
+        talks = nn.functional.binary_cross_entropy_with_logits(
+            said[..., -1], target[..., -1], weight=1.0 + 2.0 * target[..., -1]
+        )
         loss = loss + 2.0 * shut + 0.3 * talks
         if "naming" not in without:
             named = self.namer(features).transpose(1, 2).reshape(*sound.shape, len(NAMES))

@@ -1,9 +1,10 @@
 """Train the part of stage 4 that moves head, brows and face beside speech.
 
     python -m synchrorama.training.gestures --data DIR --out FILE.safetensors --steps 3000
-        [--without velocity units emotion statistics] [--threads 1]
+        [--start FILE] [--without velocity units emotion statistics] [--threads 1]
 
-DIR is what speech_data.py wrote. Each round draws voices, feelings and takes anew.
+DIR is what speech_data.py wrote. Each round draws voices, feelings and takes anew. --start begins
+with what FILE learned; its posterior, which is not kept in it, is learnt again.
 Shapes: B clips, T gesture frames (25 a second), G gesture channels.
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 import argparse
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..models.checkpoint import save_checkpoint
+from ..models.checkpoint import load_checkpoint, save_checkpoint
 from ..models.motion.action_units import matrix, prototypes
 from ..models.motion.gestures import (
     CHANNELS,
@@ -136,14 +137,14 @@ class Lesson(nn.Module):
         # log q − log p, the flow having no determinant; per frame of gestures
         divergence = (0.5 * noise.square() - log_deviation - 0.5).sum(1).mean() / model.stride
         said = model.decode(latent, condition)
-        scale = self.log_error.clamp_min(-2.0)
+        scale = self.log_error.clamp_min(-1.2)
         off = (said - wanted).square() / (2.0 * (2.0 * scale).exp()) + scale
         losses = {"divergence": divergence, "reconstruction": off.sum(2).mean()}
         if "velocity" not in without:
             losses["velocity"] = 4.0 * (said - wanted).diff(dim=1).abs().mean() * len(CHANNELS) / 8
         drawn = model.decode(model.flow.inverse(torch.randn_like(noise), slower), condition)
         if "statistics" not in without:
-            losses["statistics"] = 5.0 * _statistics(drawn, wanted)
+            losses["statistics"] = 10.0 * _statistics(drawn, wanted)
         face, drawn_face, true_face = (
             x[..., FACE] * model.spread[FACE] + model.middle[FACE] for x in (said, drawn, wanted)
         )
@@ -179,6 +180,7 @@ def train(
     batch: int = 6,
     rate: float = 1.5e-3,
     config: GesturesConfig = GesturesConfig(),  # noqa: B008
+    start: Mapping[str, Tensor] | None = None,
     without: frozenset[str] = frozenset(),
     heard: int = 500,
 ) -> Iterator[Gestures]:
@@ -191,6 +193,7 @@ def train(
         batch: Clips a step.
         rate: Highest learning rate.
         config: Sizes of the network.
+        start: What a network of the same sizes learned, without its posterior.
         without: Of LOSSES, those to leave out.
         heard: How many utterances to take voices from.
     """
@@ -199,6 +202,10 @@ def train(
     spoken = voices(data, heard, chance)
     made = takes(spoken, ROUND * batch // 3, chance)
     lesson = Lesson(config, made)
+    if start is not None:
+        missing, unknown = lesson.model.load_state_dict(dict(start), strict=False)
+        if unknown or not all(name.startswith("posterior.") for name in missing):
+            raise ValueError("'--start' is a network of other sizes.")
     optimizer = torch.optim.AdamW(lesson.parameters(), lr=rate, weight_decay=1e-2)
     done = 0
     while done < steps:
@@ -234,6 +241,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, nargs="+", required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--start", type=Path, help="a network of the same sizes")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--stride", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1)
@@ -252,6 +260,7 @@ def main() -> None:
         steps=args.steps,
         seed=args.seed,
         config=GesturesConfig(stride=args.stride),
+        start=load_checkpoint(args.start, FORMAT)[0] if args.start else None,
         without=frozenset(args.without),
     ):
         tensors = {k: v for k, v in model.state_dict().items() if not k.startswith("posterior.")}

@@ -16,6 +16,7 @@ from .. import speech
 from .lips import SHAPES
 
 RATE = 100  # frames a second of mel features and of what the network says
+DIP = 25  # mel frames, odd; a shorter silence is no pause
 SPEECH_FEATURES = 768  # of wav2vec 2.0 base, 50 a second
 
 
@@ -124,6 +125,16 @@ class Articulation(nn.Module):
         closure = _sure(raw[..., -2].sigmoid(), 0.1, 0.8)
         activity = _sure(raw[..., -1].sigmoid(), 0.35, 0.9)
         return raw[..., :-2].clamp(0.0, 1.0), closure, activity
+
+
+def without_dips(activity: Tensor) -> Tensor:
+    """Activity [L] where nobody falls silent for less than a quarter of a second.
+
+    A loud held vowel may pass for music for a moment; a mouth that rests so briefly is wrong.
+    """
+    frames = DIP // 2
+    wide = nn.functional.max_pool1d(activity[None], DIP, 1, frames)
+    return -nn.functional.max_pool1d(-wide, DIP, 1, frames)[0]
 
 
 def _sure(probability: Tensor, low: float, high: float) -> Tensor:

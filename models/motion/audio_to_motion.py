@@ -23,7 +23,13 @@ from ..checkpoint import WEIGHTS, fill_module, load_checkpoint
 from ..types import ARKIT_INDEX, ARKIT_NAMES, Emotion, Motion
 from . import gestures as gesture
 from . import lips as lip
-from .articulation import RATE, Articulation, ArticulationConfig, articulate_in_windows
+from .articulation import (
+    RATE,
+    Articulation,
+    ArticulationConfig,
+    articulate_in_windows,
+    without_dips,
+)
 from .dials import STANDARD, Dials, dial_tracks
 from .expression import NEUTRAL, calm, emotion_at, faded
 from .gestures import Gestures, GesturesConfig, gestures_in_windows, prosody_of
@@ -178,6 +184,7 @@ def motion_from_audio(
     shapes, closure, activity = articulate_in_windows(
         model.articulation, mel, on_step=lambda done, total: tell(done, 2 * total)
     )
+    activity = without_dips(activity)
     ahead = nn.functional.pad(-activity[None], (0, SETTLE), value=-torch.inf)
     activity = -nn.functional.max_pool1d(ahead, SETTLE + 1, 1)[0]  # close as the sound ends
     take, face = _take(model.gestures, prosody_of(mel, activity), felt, seed, temperature, tell)

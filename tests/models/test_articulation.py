@@ -8,6 +8,7 @@ from synchrorama.models.motion.articulation import (
     Articulation,
     ArticulationConfig,
     articulate_in_windows,
+    without_dips,
 )
 from synchrorama.models.motion.audio_to_motion import AudioToMotion
 
@@ -86,3 +87,16 @@ def test_the_same_class_hears_features_of_wav2vec() -> None:
 def test_a_bad_config_is_named(change: dict[str, object], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         ArticulationConfig(**change)
+
+
+def test_a_short_dip_is_no_pause_and_a_pause_stays() -> None:
+    activity = torch.ones(300)
+    activity[50:70] = 0.0  # 0.2 s
+    activity[150:190] = 0.0  # 0.4 s
+    activity[280:] = 0.0
+    filled = without_dips(activity)
+    wanted = torch.ones(300)
+    wanted[150:190] = 0.0
+    wanted[280:] = 0.0
+    assert torch.equal(filled, wanted)
+    assert torch.equal(without_dips(torch.zeros(5)), torch.zeros(5))
