@@ -1,7 +1,7 @@
 """Train the fusion of emotion estimates, the last network of stage 2.
 
     python -m synchrorama.training.emotion_fusion --out FILE.safetensors [--banks FILE]
-        [--steps 3000] [--seed 0]
+        [--steps 500] [--seed 0]
 
 FILE of --banks is what emotion_banks.py wrote: estimates by text and speech networks of sentences
 and recordings that they were not trained on, none of them of the dev part. Without it the
@@ -130,7 +130,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--banks", type=Path)
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
