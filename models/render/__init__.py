@@ -1,0 +1,1 @@
+"""Stage 5: motion frames refined by latent diffusion."""
