@@ -1,7 +1,5 @@
 """The stages in a row: one portrait and speech become a video file.
 
-What is felt is told beside it; the motion does not follow it yet.
-
 Frames are drawn, pasted and encoded chunk by chunk, so memory does not grow with the length of
 the speech. Shapes as in types.py; S samples, b frames of a chunk.
 """
@@ -43,6 +41,7 @@ def talk(
     fps: float = 25.0,
     size: int = 512,
     seed: int = 0,
+    emotion: Emotion | None = None,
     device: torch.device | None = None,
     on_stage: OnStage | None = None,
 ) -> Motion:
@@ -55,7 +54,8 @@ def talk(
         out: The video file to write, .mp4.
         fps: Frames a second, 8 to 60.
         size: Side of the head crop in pixels.
-        seed: Chooses blinks and the sway of the head.
+        seed: Chooses one of many takes of head, brows, blinks and gaze.
+        emotion: What the face shows, as long as the speech; None: nothing.
         device: Where the models run; the CPU unless given.
         on_stage: Told the progress of the stages "portrait", "motion" and "video".
 
@@ -80,6 +80,7 @@ def talk(
         fps=fps,
         seed=seed,
         rest=portrait.head.expression,
+        emotion=emotion,
     )
     tell("motion", 1, 1)
 

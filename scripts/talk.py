@@ -50,12 +50,12 @@ def _arguments() -> argparse.Namespace:
     add("--out", type=Path, required=True, help="video to write, .mp4")
     add("--fps", type=float, default=25.0, help="frames a second, 8 to 60 (default 25)")
     add("--size", type=int, default=512, help="side of the head crop in pixels (default 512)")
-    add("--seed", type=int, default=0, help="chooses blinks and head sway (default 0)")
+    add("--seed", type=int, default=0, help="chooses the take of head, eyes and brows (default 0)")
     add("--renderer", choices=["diffusion", "motion-frames"], default="motion-frames")
     add("--motion-json", type=Path, help="also write how the face moves and what is felt")
     add("--device", choices=["cpu", "cuda"], help="default: cuda where there is one")
-    add("--text", help="what is said, to estimate the emotion in --motion-json")
-    add("--emotion", help="NAME[:STRENGTH], e.g. happy:0.8, instead of an estimate")
+    add("--text", help="what is said; the face shows the emotion estimated from it")
+    add("--emotion", help="NAME[:STRENGTH] for the face to show, e.g. happy:0.8")
     add("--steps", type=int, help="of the diffusion renderer; not used yet")
     return parser.parse_args()
 
@@ -101,20 +101,9 @@ def _talk(arguments: argparse.Namespace) -> None:
 
     image = read_image(arguments.portrait)
     waveform, sample_rate = read_audio(arguments.audio)
-    motion = talk(
-        image,
-        waveform,
-        sample_rate,
-        arguments.out,
-        fps=arguments.fps,
-        size=arguments.size,
-        seed=arguments.seed,
-        device=torch.device(device),
-        on_stage=on_stage,
-    )
-    if arguments.text is not None or direction:
-        print("The emotion goes into '--motion-json' only: lips and face do not follow it yet.")
-    if arguments.motion_json:
+    emotion = None
+    asked = arguments.text is not None or bool(direction)
+    if asked or arguments.motion_json:
         emotion = feel(
             waveform,
             sample_rate,
@@ -123,6 +112,19 @@ def _talk(arguments: argparse.Namespace) -> None:
             direction=direction,
             device=torch.device(device),
         )
+    motion = talk(
+        image,
+        waveform,
+        sample_rate,
+        arguments.out,
+        fps=arguments.fps,
+        size=arguments.size,
+        seed=arguments.seed,
+        emotion=emotion if asked else None,
+        device=torch.device(device),
+        on_stage=on_stage,
+    )
+    if arguments.motion_json and emotion is not None:
         write_motion(arguments.motion_json, motion, emotion)
     print(
         f"Wrote {arguments.out}: {motion.frames} frames at {motion.fps:g} fps, "
