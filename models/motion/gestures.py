@@ -60,9 +60,8 @@ class GesturesConfig:
     def reach(self) -> int:
         """How many gesture frames before and after a frame count at most, a multiple of stride."""
         slow = sum(self.slow) + self.couplings * sum((1, 2, 4)) + 2
-        return (
-            self.stride * slow + (sum(self.fast) + sum(self.hears) + 8) // 2 * 2 + 2 * self.stride
-        )
+        fast = sum(self.fast) + sum(self.hears) + 8
+        return self.stride * (slow + 2 + -(-fast // self.stride))
 
 
 class Gestures(nn.Module):
@@ -185,22 +184,24 @@ def gestures_in_windows(
     total = prosody.shape[0]
     missing = -total % stride
     weight = model.leave.weight
-    heard = nn.functional.pad(prosody, (0, 0, 0, missing))
-    felt = torch.cat([emotion, emotion[-1:].expand(missing, -1)])
+    # before and after the clip it is silent, and the feeling is that of its first and last frame
+    heard = nn.functional.pad(prosody, (0, 0, reach, reach + missing))
+    first, last = emotion[:1].expand(reach, -1), emotion[-1:].expand(reach + missing, -1)
+    felt = torch.cat([first, emotion, last])
     chance = torch.Generator().manual_seed(seed % 2**63)
     noise = torch.randn(len(heard) // stride, model.config.latent, generator=chance) * temperature
-    starts = range(0, len(heard), window)
+    starts = range(0, total, window)
     parts = []
     for step, start in enumerate(starts):
-        stop = min(start + window, len(heard))
-        low, high = max(0, start - reach), min(len(heard), stop + reach)
+        stop = min(start + window, total + missing)
+        part = slice(start, stop + 2 * reach)
         with torch.no_grad():
             said = model(
-                noise[low // stride : high // stride].T[None].to(weight),
-                heard[None, low:high].to(weight),
-                felt[None, low:high].to(weight),
+                noise[part.start // stride : part.stop // stride].T[None].to(weight),
+                heard[None, part].to(weight),
+                felt[None, part].to(weight),
             )
-        parts.append(said[0, start - low : stop - low].float().cpu())
+        parts.append(said[0, reach : reach + stop - start].float().cpu())
         if on_step is not None:
             on_step(step + 1, len(starts))
     return torch.cat(parts)[:total]
