@@ -28,6 +28,12 @@ from .motion_material import (
     SynchroRaMaMotionTakes,
 )
 from .portrait import SynchroRaMaPortraitPrepare
+from .scene import SynchroRaMaSceneDescribe, SynchroRaMaSceneSchedule
+from .scene_language import (
+    SynchroRaMaSceneInstructions,
+    SynchroRaMaSceneLoadLLM,
+    SynchroRaMaSceneParse,
+)
 from .video import SynchroRaMaVideoCombine
 
 NODES: tuple[type[io.ComfyNode], ...] = (
@@ -38,6 +44,11 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     SynchroRaMaEmotionFuse,
     SynchroRaMaEmotionDirect,
     SynchroRaMaEmotionPlot,
+    SynchroRaMaSceneLoadLLM,
+    SynchroRaMaSceneDescribe,
+    SynchroRaMaSceneInstructions,
+    SynchroRaMaSceneParse,
+    SynchroRaMaSceneSchedule,
     SynchroRaMaMotionFromAudio,
     SynchroRaMaMotionTakes,
     SynchroRaMaMotionFromVideo,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import comfy.model_management
 import comfy.model_patcher
@@ -13,10 +14,15 @@ import folder_paths
 import torch
 from torch import Tensor, nn
 
+from ..models.scene.language_model import LanguageModel
+
 FOLDER = "synchrorama"
 MOTIONS = "motion"  # folder of the output folder that Save Motion writes to by default
 OUTPUT = " [output]"  # ComfyUI's mark on the name of a file in its output folder
 BUILT_IN = "built-in"  # instead of a folder: the weights that ship with the pack
+
+LANGUAGE_FOLDERS = ("LLM", "text_encoders", FOLDER)  # where language models lie
+NO_LANGUAGE_MODEL = "none found"
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -110,6 +116,75 @@ def _motions(folder: Path, below: str) -> list[str]:
     found = (path for ending in ("csv", "safetensors") for path in folder.glob(f"**/*.{ending}"))
     names = (path.relative_to(folder).as_posix() for path in found)
     return sorted(name for name in names if name.startswith(below))
+
+
+def language_models() -> list[str]:
+    """Language models as "LLM/name": folders with a config.json, and GGUF files."""
+    found = {
+        f"{folder}/{place.relative_to(path).as_posix()}"
+        for folder, path in _language_paths()
+        for pattern in ("*/config.json", "*/*/config.json", "*.gguf", "*/*.gguf")
+        for file in path.glob(pattern)
+        for place in (file if file.suffix == ".gguf" else file.parent,)
+    }
+    return sorted(found)
+
+
+def language_model(name: str) -> Path:
+    """Where a model of `language_models` is.
+
+    Raises:
+        ValueError: There is none of this name.
+    """
+    if name in language_models():
+        for folder, path in _language_paths():
+            if name.startswith(f"{folder}/") and (path / name[len(folder) + 1 :]).exists():
+                return path / name[len(folder) + 1 :]
+    raise ValueError(
+        f"'model' is '{name}', which is not there. Put a language model (a folder with config.json "
+        f"and safetensors, or a .gguf file) into models/{LANGUAGE_FOLDERS[0]} and press R."
+    )
+
+
+def _language_paths() -> list[tuple[str, Path]]:
+    """Folders that may hold language models, each with the name it goes by."""
+    out = []
+    for folder in LANGUAGE_FOLDERS:
+        paths, _ = folder_paths.folder_names_and_paths.get(folder, ([], set()))
+        for path in dict.fromkeys([*paths, str(Path(folder_paths.models_dir) / folder)]):
+            out.append((folder, Path(path)))
+    return out
+
+
+def language_dtype() -> torch.dtype:
+    """What the weights of a language model are kept in: half of the memory on a GPU."""
+    where = device()
+    if where.type == "cpu":
+        return torch.float32
+    brain: bool = comfy.model_management.should_use_bf16(where)
+    return torch.bfloat16 if brain else torch.float16
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostedModel:
+    """A language model and what ComfyUI moves it with."""
+
+    model: LanguageModel
+    patcher: Any
+
+
+def patcher(module: nn.Module) -> Any:
+    """What ComfyUI's memory management moves to the device and away again; keep it."""
+    return comfy.model_patcher.ModelPatcher(
+        module,
+        load_device=device(),
+        offload_device=comfy.model_management.unet_offload_device(),
+    )
+
+
+def bring(patched: Any) -> None:
+    """Move what a patcher holds to its device."""
+    comfy.model_management.load_models_gpu([patched], force_full_load=True)
 
 
 def device() -> torch.device:

@@ -20,6 +20,9 @@ Audio = dict[str, Any]  # {"waveform": [B, C, S] about -1..1, "sample_rate": Hz}
 PortraitSocket = io.Custom("SYNCHRORAMA_PORTRAIT")
 EmotionSocket = io.Custom("SYNCHRORAMA_EMOTION")
 MotionSocket = io.Custom("SYNCHRORAMA_MOTION")
+SceneSocket = io.Custom("SYNCHRORAMA_SCENE")
+SceneRequestSocket = io.Custom("SYNCHRORAMA_SCENE_REQUEST")
+LanguageModelSocket = io.Custom("SYNCHRORAMA_LLM")
 
 # Core types that only later versions of ComfyUI declare.
 FaceLandmarksSocket = io.Custom("FACE_LANDMARKS")

@@ -25,7 +25,7 @@ CELL = 8  # px of the reduced picture
 TEXTURE = 0.004  # coarse detail of a cell, in pixel values, that can be sharp or not
 PLAIN = 0.0022  # mean coarse detail under which a background is plain
 LEAST = 0.003  # mean coarse detail from which it is called sharp or blurred
-BLURRED, SHARP = 0.27, 0.33  # share of fine detail
+BLURRED, SHARP = 0.25, 0.29  # share of fine detail
 
 
 def backdrop_facts(portrait: Portrait) -> list[Fact]:
@@ -135,7 +135,7 @@ def _background(portrait: Portrait) -> list[Fact]:
         sure = sureness(share, BLURRED, 0.12)
         return [Fact(subject="background", value="blurred", measured=measured, confidence=sure)]
     if share > SHARP and coarse > LEAST:
-        sure = sureness(share, SHARP, 0.1)
+        sure = sureness(share, SHARP, 0.08)
         return [Fact(subject="background", value="sharp", measured=measured, confidence=sure)]
     return []
 

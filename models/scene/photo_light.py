@@ -16,9 +16,9 @@ from ..landmarks import EYES, INNER_LIPS, LOWER_LIP, MOUTH_CORNERS, OVAL, UPPER_
 from ..types import Portrait
 from .fact import Fact, sureness
 
-SIDE = 0.30  # decades of brightness between the sides of the face, from which light has a side
+SIDE = 0.20  # decades of brightness between the sides of the face, from which light has a side
 ABOVE = 0.50  # the same between what faces up and what faces down
-EVEN = 0.12
+EVEN = 0.08
 DARK, BRIGHT = 0.26, 0.62  # mean of the picture's pixel values
 WARM, COOL = 9.0, -3.0  # of the picture's mean CIELAB towards orange, away from the face
 GREENISH = -3.0  # of CIELAB's a: what lies below is green rather than warm
@@ -125,7 +125,7 @@ def _light(portrait: Portrait, head: HeadModel) -> list[Fact]:
     times = 10 ** abs(across)
     measured = f"skin that faces {side} is {times:.1f} times as bright as skin that faces away"
     if abs(across) > SIDE:
-        sure = sureness(abs(across), SIDE, 0.12)
+        sure = sureness(abs(across), SIDE, 0.10)
         return [Fact(subject="light", value=side, measured=measured, confidence=sure)]
     if upward > ABOVE:
         measured = f"skin that faces up is {10**upward:.1f} times as bright as skin that faces down"

@@ -22,6 +22,10 @@ def get_free_memory(dev=None, torch_free_too=False):
     return 8e9
 
 
+def should_use_bf16(device=None):
+    return False
+
+
 def load_models_gpu(models, memory_required=0, force_patch_weights=False, force_full_load=False):
     for patcher in models:
         patcher.model.to(patcher.load_device)
