@@ -44,6 +44,42 @@ class LoadAudio(io.ComfyNode):
         return io.NodeOutput({"waveform": short, "sample_rate": rate})
 
 
+class LoadVideo(io.ComfyNode):
+    INPUT = None
+    FRAMES = 8  # the rest is cut off, to be quick
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            "LoadVideo", inputs=[io.String.Input("file")], outputs=[io.Video.Output("video")]
+        )
+
+    @classmethod
+    def execute(cls, file):
+        with av.open(str(cls.INPUT / file)) as video:
+            fps = float(video.streams.video[0].average_rate)
+            frames = [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
+        with av.open(str(cls.INPUT / file)) as video:
+            rate = video.streams.audio[0].rate
+            blocks = [frame.to_ndarray() for frame in video.decode(audio=0)]
+        images = torch.from_numpy(np.stack(frames[: cls.FRAMES])).float() / 255.0
+        samples = torch.from_numpy(np.concatenate(blocks, 1)).float()
+        short = samples[None, :, : int(cls.FRAMES / fps * rate)]
+        audio = {"waveform": short, "sample_rate": rate}
+        return io.NodeOutput({"images": images, "fps": fps, "audio": audio})
+
+
+class GetVideoComponents(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        outputs = [io.Image.Output("images"), io.Audio.Output("audio"), io.Float.Output("fps")]
+        return io.Schema("GetVideoComponents", inputs=[io.Video.Input("video")], outputs=outputs)
+
+    @classmethod
+    def execute(cls, video):
+        return io.NodeOutput(video["images"], video["audio"], video["fps"])
+
+
 class CreateVideo(io.ComfyNode):
     @classmethod
     def define_schema(cls):
@@ -113,6 +149,8 @@ class PreviewAny(io.ComfyNode):
 NODES = (
     LoadImage,
     LoadAudio,
+    LoadVideo,
+    GetVideoComponents,
     CreateVideo,
     SaveVideo,
     PreviewImage,

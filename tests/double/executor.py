@@ -45,7 +45,8 @@ def _validate_value(graph, classes, where, one, value):
 def run(graph, nodes, input_folder: Path):
     """What each node of an API workflow returned, by its key in the workflow."""
     classes = {one.define_schema().node_id: one for one in (*core_nodes.NODES, *nodes)}
-    core_nodes.LoadImage.INPUT = core_nodes.LoadAudio.INPUT = input_folder
+    for one in (core_nodes.LoadImage, core_nodes.LoadAudio, core_nodes.LoadVideo):
+        one.INPUT = input_folder
     _validate(graph, classes)
     results = {}
 
