@@ -24,8 +24,11 @@ from .motion.audio_to_motion import AudioToMotion, motion_from_audio
 from .motion.frames import MotionFrames
 from .portrait.landmarker import FaceLandmarker
 from .portrait.prepare import prepare_portrait
+from .scene.clip_tokens import LIMIT, ClipTokens
+from .scene.describe import describe
+from .scene.measure import measure
 from .speech import frame_count
-from .types import ARKIT_NAMES, EMOTIONS, Emotion, Motion
+from .types import ARKIT_NAMES, EMOTIONS, Emotion, Motion, Scene
 from .video.encode import write_video
 from .video.paste import paste_back
 
@@ -136,11 +139,48 @@ def feel(
     return emotion
 
 
-def write_motion(path: Path, motion: Motion, emotion: Emotion) -> None:
-    """Write motion and emotion as JSON.
+def see(
+    image: Tensor,
+    waveform: Tensor,
+    sample_rate: int,
+    emotion: Emotion,
+    *,
+    text: str = "",
+    device: torch.device | None = None,
+) -> Scene:
+    """What picture and speech show and tell, by rules, in words for a video model.
+
+    Args:
+        image: [H0, W0, 3] 0..1, a picture with a face; the largest one is described.
+        waveform: [C, S] -1..1, the speech.
+        sample_rate: Of the waveform, in Hz.
+        emotion: What is felt in it.
+        text: What is said, plain or timed.
+        device: Where the landmarker runs; the CPU unless given.
+
+    Raises:
+        ValueError: No face, or audio or text that cannot be used.
+    """
+    landmarker = FaceLandmarker.from_checkpoint().to(device or torch.device("cpu"))
+    head = HeadModel.from_checkpoint()
+    facts = measure(
+        portrait=prepare_portrait(image, landmarker=landmarker, head=head),
+        head=head,
+        speech=(waveform, sample_rate),
+        emotion=emotion,
+        text=text,
+    )
+    count = ClipTokens.from_checkpoint().count
+    scene, _ = describe(facts, style="video", limit=LIMIT, words=12, count=count)
+    return scene
+
+
+def write_motion(path: Path, motion: Motion, emotion: Emotion, scene: Scene) -> None:
+    """Write motion, emotion and scene as JSON.
 
     fps, names, coefficients [T][52], head_rotation and head_translation [T][3]; under "emotion"
-    labels, scores [T][8], and valence, arousal and confidence [T].
+    labels, scores [T][8], and valence, arousal and confidence [T]; under "scene" the prompt and
+    beats of start and end in seconds and text.
     """
     rounded = {
         name: _rows(getattr(motion, name))
@@ -153,7 +193,15 @@ def write_motion(path: Path, motion: Motion, emotion: Emotion) -> None:
         "arousal": _rows(emotion.valence_arousal[:, 1]),
         "confidence": _rows(emotion.confidence),
     }
-    document = {"fps": motion.fps, "names": list(ARKIT_NAMES), **rounded, "emotion": felt}
+    beats = [{"start": start, "end": end, "text": text} for start, end, text in scene.beats]
+    told = {"prompt": scene.prompt, "beats": beats}
+    document = {
+        "fps": motion.fps,
+        "names": list(ARKIT_NAMES),
+        **rounded,
+        "emotion": felt,
+        "scene": told,
+    }
     path.write_text(json.dumps(document), encoding="utf-8")
 
 

@@ -52,7 +52,7 @@ def _arguments() -> argparse.Namespace:
     add("--size", type=int, default=512, help="side of the head crop in pixels (default 512)")
     add("--seed", type=int, default=0, help="chooses the take of head, eyes and brows (default 0)")
     add("--renderer", choices=["diffusion", "motion-frames"], default="motion-frames")
-    add("--motion-json", type=Path, help="also write how the face moves and what is felt")
+    add("--motion-json", type=Path, help="also write motion, emotion and scene")
     add("--device", choices=["cpu", "cuda"], help="default: cuda where there is one")
     add("--text", help="what is said; the face shows the emotion estimated from it")
     add("--emotion", help="NAME[:STRENGTH] for the face to show, e.g. happy:0.8")
@@ -84,7 +84,7 @@ def _talk(arguments: argparse.Namespace) -> None:
 
     alias_pack()
     from synchrorama.models.media import read_audio, read_image
-    from synchrorama.models.talk import feel, talk, write_motion
+    from synchrorama.models.talk import feel, see, talk, write_motion
     from synchrorama.models.types import EMOTIONS
 
     direction = _direction(arguments.emotion, EMOTIONS) if arguments.emotion is not None else ""
@@ -125,7 +125,15 @@ def _talk(arguments: argparse.Namespace) -> None:
         on_stage=on_stage,
     )
     if arguments.motion_json and emotion is not None:
-        write_motion(arguments.motion_json, motion, emotion)
+        scene = see(
+            image,
+            waveform,
+            sample_rate,
+            emotion,
+            text=arguments.text or "",
+            device=torch.device(device),
+        )
+        write_motion(arguments.motion_json, motion, emotion, scene)
     print(
         f"Wrote {arguments.out}: {motion.frames} frames at {motion.fps:g} fps, "
         f"in {time.monotonic() - start:.1f} s on {device}."

@@ -202,12 +202,14 @@ def _from_gguf(path: Path, dtype: torch.dtype) -> LanguageModel:
                 f"'{path.name}' is not a GGUF file, or was cut short. Get it again."
             )
     try:
+        import accelerate  # type: ignore[import-not-found,unused-ignore]  # noqa: F401
         import gguf  # type: ignore[import-not-found,unused-ignore]  # noqa: F401
         from transformers import AutoModelForCausalLM, AutoTokenizer
     except ImportError as error:
         raise CheckpointError(
-            "GGUF files need the packages transformers and gguf. Run 'pip install transformers "
-            "gguf' in ComfyUI's Python, or choose a folder with safetensors."
+            f"'{path.name}' needs the packages transformers, gguf and accelerate. Run 'pip install "
+            "transformers gguf accelerate' in ComfyUI's Python, or choose a folder with "
+            "safetensors."
         ) from error
     options: dict[str, Any] = {"gguf_file": path.name, "local_files_only": True}
     try:

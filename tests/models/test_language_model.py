@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 
 import pytest
 import torch
@@ -190,6 +191,13 @@ def test_gguf_files_that_cannot_be_read_are_answered(tmp_path):
         load_language_model(tmp_path / "x.gguf", torch.float32)
     (tmp_path / "x.gguf").write_bytes(b"PK\x03\x04")
     with pytest.raises(CheckpointError, match=r"'x.gguf' is not a GGUF file"):
+        load_language_model(tmp_path / "x.gguf", torch.float32)
+
+
+def test_gguf_without_its_packages_is_answered(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "gguf", None)
+    (tmp_path / "x.gguf").write_bytes(b"GGUF")
+    with pytest.raises(CheckpointError, match="'pip install transformers gguf accelerate'"):
         load_language_model(tmp_path / "x.gguf", torch.float32)
 
 

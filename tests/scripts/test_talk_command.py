@@ -95,6 +95,10 @@ def test_a_short_video_is_written(tmp_path, felt):
     rows = {"coefficients": 52, "head_rotation": 3, "head_translation": 3}
     for name, columns in rows.items():
         assert torch.tensor(document[name]).shape == (expected, columns)
+    scene = document["scene"]
+    assert scene["prompt"].startswith("Head and shoulders shot, ")
+    assert "eyes open" in scene["prompt"]
+    assert all(0 <= one["start"] < one["end"] <= seconds + 0.01 for one in scene["beats"])
     emotion = document["emotion"]
     scores = torch.tensor(emotion["scores"])
     assert scores.shape == (expected, len(emotion["labels"])) == (expected, 8)
@@ -102,6 +106,7 @@ def test_a_short_video_is_written(tmp_path, felt):
     for name in ("valence", "arousal", "confidence"):
         assert len(emotion[name]) == expected
     if "emotion" in felt:
+        assert "contemptuous" in scene["prompt"].lower()
         assert dict(zip(emotion["labels"], emotion["scores"][0], strict=True)) == dict.fromkeys(
             emotion["labels"], 0.0
         ) | {"contemptuous": 0.75, "neutral": 0.25}
