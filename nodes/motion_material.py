@@ -223,7 +223,7 @@ class SynchroRaMaMotionAdjust(io.ComfyNode):
             ],
             outputs=[
                 MotionSocket.Output(
-                    "motion", display_name="motion", tooltip="The motion as changed."
+                    "adjusted", display_name="motion", tooltip="The motion as changed."
                 )
             ],
         )

@@ -158,6 +158,12 @@ class Schema:
     description: str = ""
     is_output_node: bool = False
 
+    def __post_init__(self):
+        """As ComfyUI 0.3.64 does; later ones let an input and an output share an id."""
+        ids = [part.id for part in [*self.inputs, *self.outputs] if part.id is not None]
+        if len(ids) != len(set(ids)):
+            raise ValueError(f"Ids of inputs and outputs must be unique: {ids}.")
+
 
 class NodeOutput:
     def __init__(self, *args, ui=None):
