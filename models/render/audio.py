@@ -12,7 +12,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import UNetConfig
-from .layers import Attention, Bricks, FeedForward, attend, to_picture, to_tokens, zeroed
+from .layers import (
+    Attention,
+    Bricks,
+    FeedForward,
+    attend,
+    to_picture,
+    to_tokens,
+    unflatten,
+    zeroed,
+)
 from .spatial import Step
 
 
@@ -64,7 +73,8 @@ class _Classes(nn.Module):
         """[N, E + 1] summing to 1 → [N, width]: a class, or any mixture."""
         rows = torch.arange(shares.shape[1], device=shares.device)
         table = self.embedding_table(rows)  # a look-up, which every host's operations know
-        return shares.to(table) @ table
+        out: Tensor = shares.to(table) @ table
+        return out
 
 
 class EmotionNorm(nn.Module):
@@ -101,7 +111,8 @@ class JointAttention(Attention):
         query = torch.cat([self.to_q(x), self.add_q_proj(audio)], 1)
         key = torch.cat([self.to_k(x), self.add_k_proj(audio)], 1)
         value = torch.cat([self.to_v(x), self.add_v_proj(audio)], 1)
-        seen, heard = attend(query, key, value, self.heads).split([x.shape[1], audio.shape[1]], 1)
+        both = attend(query, key, value, self.heads)
+        seen, heard = both[:, : x.shape[1]], both[:, x.shape[1] :]
         return self.to_out[0](seen), None if self.to_add_out is None else self.to_add_out(heard)
 
 
@@ -197,7 +208,7 @@ class AudioProjection(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """[N, frames, blocks, width] → [N, tokens, width]."""
         x = self.proj2(self.proj1(features.flatten(1)).relu()).relu()
-        out: Tensor = self.norm(self.proj3(x).unflatten(1, (self.tokens, -1)))
+        out: Tensor = self.norm(unflatten(self.proj3(x), 1, self.tokens, -1))
         return out
 
 
@@ -217,5 +228,5 @@ class ImageProjection(nn.Module):
 
     def forward(self, face: Tensor) -> Tensor:
         """[N, face_width] → [N, tokens, width]."""
-        out: Tensor = self.norm(self.proj(face).unflatten(1, (self.tokens, -1)))
+        out: Tensor = self.norm(unflatten(self.proj(face), 1, self.tokens, -1))
         return out

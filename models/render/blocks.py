@@ -6,13 +6,14 @@ Shapes: N = clips times F frames, C channels, H W latent pixels, D noise level.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .audio import AudioModule
 from .config import UNetConfig
-from .layers import Bricks, ResidualBlock
+from .layers import Bricks, ResidualBlock, to_picture
 from .spatial import SpatialTransformer, Step
 from .temporal import MotionModule
 
@@ -118,9 +119,10 @@ class Level(nn.Module):
             if plain is not None:
                 plain.append(x)
         else:
-            tokens = step.past(self.attentions[i].site)
-            past = None if tokens is None else tokens.transpose(1, 2).unflatten(2, x.shape[2:])
-            x = self.attentions[i](x, step)
+            attention = cast(SpatialTransformer, self.attentions[i])
+            tokens = step.past(attention.site)
+            past = None if tokens is None else to_picture(tokens, *x.shape[2:])
+            x = attention(x, step)
         if self.audio_modules is not None and audio is not None:
             x, audio = self.audio_modules[i](x, audio, step)
         if self.motion_modules is not None:

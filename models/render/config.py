@@ -17,6 +17,11 @@ Prediction = Literal["motion", "velocity", "flow"]
 Codec = Literal["unshuffle", "tiny", "host"]
 
 
+def _with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What was a tuple before it went through JSON is one again."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+
+
 @dataclass(frozen=True, kw_only=True)
 class AdapterConfig:
     """Our own paths, which every renderer has beside its family's; all of them start at zero."""
@@ -77,11 +82,8 @@ class UNetConfig:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> UNetConfig:
         """The config of a checkpoint's header, as `asdict` made it."""
-        lists = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        adapters = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in values["adapters"].items()
-        }
-        return cls(**{**lists, "adapters": AdapterConfig(**adapters)})
+        adapters = AdapterConfig(**_with_tuples(values["adapters"]))
+        return cls(**{**_with_tuples(values), "adapters": adapters})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,9 +120,7 @@ class RendererConfig:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> RendererConfig:
         """The reverse of `to_json`, also after a detour through JSON text."""
-        locator = values["locator"] and GuiderConfig(
-            **{**values["locator"], "widths": tuple(values["locator"]["widths"])}
-        )
+        locator = values["locator"] and GuiderConfig(**_with_tuples(values["locator"]))
         return cls(
             **{
                 **values,

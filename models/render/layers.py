@@ -38,7 +38,7 @@ class Torch:
 class Bricks:
     """Makes layers from the host's operations, on one device and in one dtype."""
 
-    operations: type[Operations] = Torch
+    operations: Operations = Torch
     device: torch.device | None = None
     dtype: torch.dtype | None = None
     groups: int = 32
@@ -47,10 +47,19 @@ class Bricks:
         """[..., inner] → [..., outer]."""
         return self.operations.Linear(inner, outer, bias=bias, device=self.device, dtype=self.dtype)
 
-    def conv(self, inner: int, outer: int, size: int = 3, stride: int = 1) -> nn.Conv2d:
+    def conv(
+        self, inner: int, outer: int, size: int = 3, stride: int = 1, *, bias: bool = True
+    ) -> nn.Conv2d:
         """[N, inner, H, W] → [N, outer, H / stride, W / stride]."""
         return self.operations.Conv2d(
-            inner, outer, size, stride, size // 2, device=self.device, dtype=self.dtype
+            inner,
+            outer,
+            size,
+            stride,
+            size // 2,
+            bias=bias,
+            device=self.device,
+            dtype=self.dtype,
         )
 
     def group_norm(self, channels: int, eps: float) -> nn.GroupNorm:
@@ -77,6 +86,11 @@ def zeroed(module: nn.Module) -> nn.Module:
     return module
 
 
+def unflatten(x: Tensor, axis: int, first: int, second: int) -> Tensor:
+    """One axis as two, one of which may be -1."""
+    return x.reshape(*x.shape[:axis], first, second, *x.shape[axis + 1 :])
+
+
 def to_tokens(x: Tensor) -> Tensor:
     """[N, C, H, W] → [N, H · W, C]."""
     return x.flatten(2).transpose(1, 2)
@@ -84,7 +98,7 @@ def to_tokens(x: Tensor) -> Tensor:
 
 def to_picture(tokens: Tensor, height: int, width: int) -> Tensor:
     """[N, H · W, C] → [N, C, H, W]."""
-    return tokens.transpose(1, 2).unflatten(2, (height, width)).contiguous()
+    return unflatten(tokens.transpose(1, 2), 2, height, width).contiguous()
 
 
 def sinusoids(positions: Tensor, width: int) -> Tensor:
@@ -97,7 +111,7 @@ def sinusoids(positions: Tensor, width: int) -> Tensor:
 
 def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
     """Softmax attention of [N, L, C] on [N, L', C], → [N, L, C]."""
-    q, k, v = (x.unflatten(2, (heads, -1)).transpose(1, 2) for x in (query, key, value))
+    q, k, v = (unflatten(x, 2, heads, -1).transpose(1, 2) for x in (query, key, value))
     out: Tensor = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
     return out
 
@@ -159,7 +173,8 @@ class Gate(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[N, L, C] → [N, L, 4 · C]."""
         value, gate = self.proj(x).chunk(2, -1)
-        return value * F.gelu(gate)
+        out: Tensor = value * F.gelu(gate)
+        return out
 
 
 class FeedForward(nn.Module):

@@ -7,12 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from .config import UNetConfig
-from .layers import Attention, Bricks, FeedForward, sinusoids, to_picture, to_tokens, zeroed
+from .layers import (
+    Attention,
+    Bricks,
+    FeedForward,
+    sinusoids,
+    to_picture,
+    to_tokens,
+    unflatten,
+    zeroed,
+)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -25,11 +35,11 @@ class Banks:
     attention: tuple[Tensor, ...]  # [1 + P, L, C] for each attention layer, normed
     plain: tuple[Tensor, ...]  # [1 + P, C, H, W] for each layer without attention
 
-    def to(self, like: Tensor) -> Banks:
-        """On the device and in the dtype of a tensor."""
+    def to(self, target: Tensor | torch.device) -> Banks:
+        """On a device, or on the device and in the dtype of a tensor."""
         return Banks(
-            attention=tuple(one.to(like) for one in self.attention),
-            plain=tuple(one.to(like) for one in self.plain),
+            attention=tuple(one.to(target) for one in self.attention),
+            plain=tuple(one.to(target) for one in self.plain),
         )
 
 
@@ -147,9 +157,7 @@ class SpatialTransformer(nn.Module):
 
     def keys_values(self, bank: Tensor) -> tuple[Tensor, Tensor]:
         """This layer's keys and values of a ReferenceNet's tokens [1, L, C]."""
-        block = self.transformer_blocks[0]
-        assert isinstance(block, SpatialBlock)  # noqa: S101 - only a denoiser reads banks
-        return block.attn1.keys_values(bank)
+        return cast(SpatialBlock, self.transformer_blocks[0]).attn1.keys_values(bank)
 
     def forward(self, x: Tensor, step: Step) -> Tensor:
         """[N, C, H, W] → [N, C, H, W]."""
@@ -198,7 +206,7 @@ class OwnPaths(nn.Module):
         """Adapters and tokens of Z_emo [N, 256]."""
         if self.emotion_in is None or self.emotion is None:
             raise ValueError("This renderer has no path for emotion. Leave 'emotion' unconnected.")
-        tokens = self.emotion_in(z_emo).unflatten(1, (self.emotion_tokens, -1))
+        tokens = unflatten(self.emotion_in(z_emo), 1, self.emotion_tokens, -1)
         return self.emotion, tokens
 
     def of_speech(self, speech: Tensor) -> tuple[nn.ModuleList, Tensor]:

@@ -7,11 +7,13 @@ Sources: AnimateDiff (arXiv 2307.04725), MEMO (arXiv 2412.04448), key names as p
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
 from .config import UNetConfig
-from .layers import Attention, Bricks, FeedForward, to_picture, to_tokens, zeroed
+from .layers import Attention, Bricks, FeedForward, to_picture, to_tokens, unflatten, zeroed
 
 DECAY = 0.9  # of MEMO's memory, per frame
 BLOCKS = 2  # attentions a module
@@ -44,7 +46,8 @@ class TemporalAttention(Attention):
     def along(self, x: Tensor, past: Tensor | None) -> Tensor:
         """[B, F, C] → [B, F, C], B places."""
         x = self.pos_encoder(x)
-        return self._linear(x, past) if self.is_linear else self(x)
+        out: Tensor = self._linear(x, past) if self.is_linear else self(x)
+        return out
 
     def _linear(self, x: Tensor, past: Tensor | None) -> Tensor:
         """Linear attention whose sums start from past frames [B, P, C], the latest weigh most."""
@@ -66,7 +69,7 @@ class TemporalAttention(Attention):
 
     def _split(self, x: Tensor) -> Tensor:
         """[B, F, C] → [B, heads, F, C / heads]."""
-        return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
+        return unflatten(x, 2, self.heads, -1).transpose(1, 2)
 
 
 class TemporalBlock(nn.Module):
@@ -85,12 +88,12 @@ class TemporalBlock(nn.Module):
         """[N, L, C] and past frames [P, L, C] → [N, L, C]."""
         clips, places = x.shape[0] // frames, x.shape[1]
         for attention, norm in zip(self.attention_blocks, self.norms, strict=True):
-            normed = norm(x).unflatten(0, (clips, frames)).transpose(1, 2).flatten(0, 1)
+            normed = unflatten(norm(x), 0, clips, frames).transpose(1, 2).flatten(0, 1)
             old = None
             if past is not None:
                 old = norm(past).transpose(0, 1).repeat(clips, 1, 1)  # [clips · L, P, C]
-            added = attention.along(normed, old)  # [clips · L, F, C]
-            x = x + added.unflatten(0, (clips, places)).transpose(1, 2).flatten(0, 1)
+            added = cast(TemporalAttention, attention).along(normed, old)  # [clips · L, F, C]
+            x = x + unflatten(added, 0, clips, places).transpose(1, 2).flatten(0, 1)
         out: Tensor = x + self.ff(self.ff_norm(x))
         return out
 
@@ -138,9 +141,9 @@ class TemporalTransformer(nn.Module):
         """Hallo's way: past frames go before the clip's, and are dropped again."""
         clips = x.shape[0] // frames
         before = past[None].expand(clips, *past.shape)
-        joined = torch.cat([before, x.unflatten(0, (clips, frames))], 1)
-        out = self(joined.flatten(0, 1), frames + past.shape[0])
-        return out.unflatten(0, (clips, -1))[:, past.shape[0] :].flatten(0, 1)
+        joined = torch.cat([before, unflatten(x, 0, clips, frames)], 1)
+        out: Tensor = self(joined.flatten(0, 1), frames + past.shape[0])
+        return unflatten(out, 0, clips, -1)[:, past.shape[0] :].flatten(0, 1)
 
 
 class MotionModule(nn.Module):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -190,11 +191,18 @@ class UNet(nn.Module):
 
     def _attentions(self) -> list[SpatialTransformer]:
         """Attention layers in the order of their sites."""
-        levels = [*self.down_blocks, self.mid_block, *self.up_blocks]
-        return [one for level in levels for one in level.attentions or ()]
+        levels = [*self._down(), self.mid_block, *self._up()]
+        layers = [one for level in levels for one in level.attentions or ()]
+        return cast(list[SpatialTransformer], layers)
 
     def _plain(self) -> int:
-        return sum(len(level.plain) for level in [*self.down_blocks, *self.up_blocks])
+        return sum(len(level.plain) for level in [*self._down(), *self._up()])
+
+    def _down(self) -> list[Level]:
+        return cast(list[Level], list(self.down_blocks))
+
+    def _up(self) -> list[Level]:
+        return cast(list[Level], list(self.up_blocks))
 
     def _time(self, timesteps: Tensor, like: Tensor) -> Tensor:
         out: Tensor = self.time_embedding(sinusoids(timesteps, self.config.widths[0]).to(like))
@@ -224,7 +232,7 @@ class UNet(nn.Module):
     ) -> Iterator[Tensor]:
         """Down and up again, from features to features [N, C, H, W], layer by layer."""
         kept = [x]
-        for level in self.down_blocks:
+        for level in self._down():
             for i, residual in enumerate(level.resnets):
                 x, audio = level.attend(i, residual(x, step.time), audio, step, plain)
                 kept.append(x)
@@ -236,7 +244,7 @@ class UNet(nn.Module):
         x, audio = self.mid_block.attend(0, middle[0](x, step.time), audio, step, plain)
         x = middle[1](x, step.time)
         yield x
-        for level in self.up_blocks:
+        for level in self._up():
             for i, residual in enumerate(level.resnets):
                 joined = residual(torch.cat([x, kept.pop()], 1), step.time)
                 x, audio = level.attend(i, joined, audio, step, plain)
