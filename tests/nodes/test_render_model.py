@@ -171,9 +171,13 @@ def test_cancelling_stops_within_a_step(model, clip, monkeypatch):
 def test_a_model_loads_and_unloads(model, clip):
     import comfy.model_management as management
 
+    def loaded():
+        return [one.model.model for one in management.current_loaded_models]
+
     before = sample(model, clip)
-    assert any(one.model is model for one in management.current_loaded_models) or model.model
+    assert any(one is model.model for one in loaded())
     management.unload_all_models()
+    assert not any(one is model.model for one in loaded())
     assert torch.equal(sample(model, clip), before)
 
 
