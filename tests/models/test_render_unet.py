@@ -1,4 +1,4 @@
-"""The renderer's U-Net: shapes, paths that start at zero, the reference, time, the host's layers."""
+"""The renderer's U-Net: shapes, paths that start at zero, reference, time, the host's layers."""
 
 from dataclasses import replace
 
