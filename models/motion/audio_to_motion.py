@@ -31,7 +31,7 @@ from .articulation import (
     without_dips,
 )
 from .dials import STANDARD, Dials, dial_tracks
-from .expression import NEUTRAL, calm, emotion_at, faded
+from .expression import calm, emotion_at, faded, rest_under
 from .gestures import Gestures, GesturesConfig, gestures_in_windows, prosody_of
 from .liveliness import add_blinks, add_gaze, blink_track, glance_track, settle
 
@@ -191,7 +191,7 @@ def motion_from_audio(
 
     take = to_video_clock(take, times, rate=gesture.RATE)  # [T, G]
     face = to_video_clock(face * strength, times, rate=gesture.RATE)  # [T, C]
-    feeling = to_video_clock(1.0 - felt[:, NEUTRAL], times, rate=gesture.RATE)
+    at_frames = to_video_clock(felt, times, rate=gesture.RATE)  # [T, 10]
     head, brows = take[:, : len(gesture.HEAD)], take[:, len(gesture.HEAD) :][:, :3].clamp_min(0.0)
     size = 1.0 + take[:, gesture.CHANNELS.index("lips")].clamp(-0.2, 0.2)
 
@@ -205,7 +205,7 @@ def motion_from_audio(
         for column in lip.sides(name):
             face[:, column] += lift * dial["brows"]
     coefficients = lip.compose(
-        own * (1.0 - 0.6 * feeling[:, None]),
+        rest_under(own, at_frames),
         moved.clamp(0.0, 1.0),
         closed * amount,
         spoken * amount,

@@ -10,8 +10,10 @@ from torch import Tensor
 
 from ..speech import exact_fps
 from ..types import EMOTIONS, Emotion
+from .lips import SMILE, sides
 
 NEUTRAL = EMOTIONS.index("neutral")
+UNPLEASANT = [EMOTIONS.index(name) for name in ("angry", "disgusted", "fearful", "sad")]
 
 
 def emotion_at(emotion: Emotion | None, times: Tensor, frames: int, fps: float) -> Tensor:
@@ -52,6 +54,24 @@ def calm(frames: int) -> Tensor:
     out = torch.zeros(frames, len(EMOTIONS) + 2)
     out[:, NEUTRAL] = 1.0
     return out
+
+
+def rest_under(own: Tensor, felt: Tensor) -> Tensor:
+    """What is left of the photo's own expression under a feeling, [U, 52].
+
+    Any feeling takes 60 % of it, an unpleasant one all of its smile.
+
+    Args:
+        own: [52] the photo's coefficients.
+        felt: [U, 10] scores, valence and arousal.
+    """
+    feeling = 1.0 - felt[:, NEUTRAL]
+    unpleasant = felt[:, UNPLEASANT].sum(1)
+    left = (1.0 - 0.6 * feeling)[:, None].repeat(1, len(own))
+    for name in SMILE:
+        for column in sides(name):
+            left[:, column] = torch.minimum(left[:, column], 1.0 - unpleasant)
+    return own * left.clamp(0.0, 1.0)
 
 
 def faded(felt: Tensor, dial: Tensor) -> tuple[Tensor, Tensor]:

@@ -58,6 +58,9 @@ OPENERS: tuple[str, ...] = (
     "mouthShrugUpper",
 )
 
+# What a smile with teeth is made of, and what gives way when a face turns sad or angry.
+SMILE: tuple[str, ...] = ("mouthSmile", "mouthDimple", "mouthUpperUp", "cheekSquint", "jawOpen")
+
 # What pressing the lips together looks like.
 PRESSED: dict[str, float] = {
     "mouthPressLeft": 0.2,

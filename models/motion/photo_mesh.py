@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ..head import HeadModel, project, rotation_angles, rotation_matrix
 from ..landmarks import EYES, LOWER_LIP, UPPER_LIP, EyePoints
 from ..types import ARKIT_INDEX, ARKIT_NAMES, Portrait
-from .lips import sides
+from .lips import SMILE, sides
 from .rings import outline_of, rings_around, room_around
 from .surface import (
     even_out,
@@ -47,9 +47,8 @@ GAINS = {
     "eyeWideRight": 0.45,
 }
 FROWN_CHIN = 0.25  # of mouthShrugLower in each side's frown: the chin comes up with it
-# What a frown takes away of the photo's own smile, wholly at half of its way.
-SMILE = ("mouthSmile", "mouthDimple", "mouthUpperUp", "cheekSquint", "jawOpen")
-UNDONE = 2.0
+UNDONE = 2.0  # a frown takes the photo's own smile away, wholly at half of its way
+UNSMILE = 1.4  # how much less than a photo's smile goes further: fits find too little of it
 # How much sooner than evenly a unit sets in whose first half would hardly show.
 EARLY = {"mouthFrown": 0.2, "browInnerUp": 0.4}
 SHUT = 0.07  # lid gap in eye widths under which a photo's eye is taken as closed
@@ -200,6 +199,9 @@ class PhotoMesh(nn.Module):
                 undone = (UNDONE * by_side[side]).clamp(max=1)
                 photos = torch.minimum(coefficients[..., column], self.own[column])
                 felt[..., column] = coefficients[..., column] - photos * undone
+        corners = list(sides("mouthSmile"))
+        missing = (self.own[corners] - felt[..., corners]).clamp(min=0)
+        felt[..., corners] -= (UNSMILE - 1) * missing
         return felt
 
     def _lip_correction(self, coefficients: Tensor) -> Tensor:

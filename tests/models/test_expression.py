@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from synchrorama.models.motion.expression import calm, emotion_at, faded
+from synchrorama.models.motion.expression import calm, emotion_at, faded, rest_under
 from synchrorama.models.speech import frame_times
-from synchrorama.models.types import Emotion
+from synchrorama.models.types import ARKIT_INDEX, EMOTIONS, Emotion
 
 
 def emotion(frames: int, fps: float) -> Emotion:
@@ -60,3 +60,14 @@ def test_a_dial_fades_towards_neutral_and_then_multiplies() -> None:
     assert torch.allclose(mixed[1], 0.5 * felt[1] + 0.5 * calm(1)[0])
     assert torch.equal(mixed[2], felt[2])
     assert factor[:, 0].tolist() == [1.0, 1.0, 2.0]
+
+
+def test_an_unpleasant_feeling_takes_the_photos_smile_away():
+    own = torch.full((52,), 0.5)
+    scores = torch.zeros(3, 10)
+    for row, name in enumerate(("sad", "happy", "neutral")):
+        scores[row, EMOTIONS.index(name)] = 1.0
+    left = rest_under(own, scores)
+    smile, brow = ARKIT_INDEX["mouthSmileLeft"], ARKIT_INDEX["browDownLeft"]
+    assert torch.allclose(left[:, smile], torch.tensor([0.0, 0.2, 0.5]))
+    assert torch.allclose(left[:, brow], torch.tensor([0.2, 0.2, 0.5]))
