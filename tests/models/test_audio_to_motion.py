@@ -92,8 +92,8 @@ def test_any_sample_rate_gives_the_same_lips(model: AudioToMotion, voice: torch.
 
     high = torch.from_numpy(resample_poly(voice.numpy(), 6, 1)).float()
     stereo = torch.stack([high, high])[None]
-    one = motion_from_audio(model, voice, 16000)
-    other = motion_from_audio(model, stereo, 96000)
+    one = motion_from_audio(model, voice, 16000, dials=STILL)
+    other = motion_from_audio(model, stereo, 96000, dials=STILL)
     assert torch.allclose(one.coefficients, other.coefficients, atol=0.05)
 
 
