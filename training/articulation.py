@@ -42,7 +42,7 @@ NAMES = sorted(ALPHABET)
 WEIGHTS = torch.tensor([4.0, 3.0, 3.0, 2.0, 2.0, 2.0, 2.0, 2.0, 1.0])
 # how often a source is heard, whatever its hours; those not named share what is left by length
 SHARES = {"emodb": 0.2, "kokoro": 0.33, "flite": 0.25}
-BACKGROUND_SHARE = 0.03  # more makes long loud vowels pass for music
+BACKGROUND_SHARE = 0.05
 LOSSES = ("sync", "naming", "speed", "background", "emphasis")
 
 

