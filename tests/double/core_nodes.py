@@ -14,7 +14,7 @@ class LoadImage(io.ComfyNode):
 
     @classmethod
     def define_schema(cls):
-        outputs = [io.Image.Output("image"), io.Mask.Output("mask")]
+        outputs = [io.Image.Output(), io.Mask.Output()]
         return io.Schema("LoadImage", inputs=[io.String.Input("image")], outputs=outputs)
 
     @classmethod
@@ -31,7 +31,7 @@ class LoadAudio(io.ComfyNode):
     @classmethod
     def define_schema(cls):
         return io.Schema(
-            "LoadAudio", inputs=[io.String.Input("audio")], outputs=[io.Audio.Output("audio")]
+            "LoadAudio", inputs=[io.String.Input("audio")], outputs=[io.Audio.Output()]
         )
 
     @classmethod
@@ -146,7 +146,38 @@ class PreviewAny(io.ComfyNode):
         return io.NodeOutput(source)
 
 
+class CLIPLoader(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        names = ("clip_name", "type", "device")
+        return io.Schema(
+            "CLIPLoader",
+            inputs=[io.String.Input(name) for name in names],
+            outputs=[io.Custom("CLIP").Output()],
+        )
+
+    @classmethod
+    def execute(cls, clip_name, type, device):
+        return io.NodeOutput(clip_name)
+
+
+class CLIPTextEncode(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            "CLIPTextEncode",
+            inputs=[io.String.Input("text", multiline=True), io.Custom("CLIP").Input("clip")],
+            outputs=[io.Custom("CONDITIONING").Output()],
+        )
+
+    @classmethod
+    def execute(cls, text, clip):
+        return io.NodeOutput([[text, {"clip": clip}]])
+
+
 NODES = (
+    CLIPLoader,
+    CLIPTextEncode,
     LoadImage,
     LoadAudio,
     LoadVideo,

@@ -7,7 +7,7 @@ import executor
 import folder_paths
 import pytest
 import torch
-from synchrorama.nodes import NODES
+from synchrorama.nodes import NODES, host, scene_language
 
 WORKFLOWS = Path(__file__).resolve().parents[2] / "workflows"
 API = sorted((WORKFLOWS / "api").glob("*.json"))
@@ -26,12 +26,14 @@ def uses(path, kind):
 
 TALKING = [path for path in API if uses(path, "SaveVideo")]
 FEELING = [path for path in API if uses(path, "SynchroRaMaEmotionPlot")]
+DESCRIBING = [path for path in API if uses(path, "SynchroRaMaSceneDescribe")]
 
 
 def test_every_workflow_is_run():
     assert TALKING
     assert FEELING
-    assert set(API) == {*TALKING, *FEELING}
+    assert DESCRIBING
+    assert set(API) == {*TALKING, *FEELING, *DESCRIBING}
 
 
 @pytest.fixture(scope="module", params=TALKING, ids=lambda path: path.stem)
@@ -106,6 +108,41 @@ def test_a_direction_changes_the_estimate_and_its_plot(felt):
     plots = [plot for plot, _ in results_of(felt, "SynchroRaMaEmotionPlot")]
     assert all(plot.shape == (1, 768, 1024, 3) for plot in plots)
     assert not torch.equal(*plots)
+
+
+class Dreamer:
+    """In place of a language model: it invents."""
+
+    name, sees, model = "dreamer", False, torch.nn.Linear(1, 1)
+
+    def answer(self, *_, **__):
+        return "PROMPT: a dragon, eyes open, light from the right, blurred background, surprised"
+
+
+@pytest.fixture(scope="module", params=DESCRIBING, ids=lambda path: path.stem)
+def described(request):
+    graph = read(request.param)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scene_language, "load_language_model", lambda path, dtype: Dreamer())
+        patch.setattr(host, "language_model", Path)
+        return graph, executor.run(graph, NODES, WORKFLOWS)
+
+
+def test_a_scene_is_described_and_nothing_invented(described):
+    graph, results = described
+    kinds = ("SynchroRaMaSceneDescribe", "SynchroRaMaSceneParse")
+    scenes = [results[key] for key, node in graph.items() if node["class_type"] in kinds]
+    for scene, prompt, negative, _, report in scenes:
+        assert scene.prompt == prompt
+        assert "eyes" in prompt.lower()
+        assert "dragon" not in prompt
+        assert "umbrella" not in prompt
+        assert negative
+        assert "confidence" in report
+    encoded = [
+        results[key] for key, node in graph.items() if node["class_type"] == "CLIPTextEncode"
+    ]
+    assert [one[0][0][0] for one in encoded] in ([], list(scenes[0][1:3]))
 
 
 @pytest.mark.parametrize("path", UI, ids=lambda path: path.stem)
