@@ -22,6 +22,8 @@ from ..models.checkpoint import save_checkpoint
 from ..models.emotion.circumplex import to_valence_arousal
 from ..models.emotion.fusion import (
     BUILTIN,
+    DOUBT,
+    FLOOR,
     FORMAT,
     MODALITIES,
     EmotionFusion,
@@ -29,6 +31,7 @@ from ..models.emotion.fusion import (
 )
 from .emotion_pairs import (
     CLASSES,
+    NEUTRAL,
     UNSURE,
     Bank,
     Batch,
@@ -42,6 +45,7 @@ from .emotion_pairs import (
 
 SOURCE = "Trained from scratch on pairs of estimates by the shipped text and speech networks."
 AGREEING = 0.6  # share of pairs in training
+LABEL, FAITH = 0.25, 1.0  # how much labels count for the scores, and what the estimates say
 
 
 def answer(model: EmotionFusion, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
@@ -51,11 +55,33 @@ def answer(model: EmotionFusion, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
     return scores[:, 0], points[:, 0], sure[:, 0]
 
 
+def pooled(batch: Batch) -> Tensor:
+    """What the estimates say by themselves [B, 8]: their product, words and voice once each.
+
+    Estimates count by weight and confidence; nobody sure is neutral.
+    """
+    share = batch.weight / batch.weight.amax(1, keepdim=True).clamp_min(1e-9)
+    counts = share * batch.confidence / (batch.confidence + DOUBT)  # [B, M]
+    voice = counts[:, 1:3].sum(1, keepdim=True).clamp_min(1.0)
+    counts = torch.cat([counts[:, :1], counts[:, 1:3] / voice, counts[:, 3:]], 1)
+    pool = (counts.unsqueeze(-1) * batch.scores.clamp_min(FLOOR).log()).sum(1)
+    nobody = counts.amax(1, keepdim=True) <= UNSURE
+    neutral = torch.eye(CLASSES)[NEUTRAL]
+    return torch.where(nobody, neutral, pool.softmax(-1))
+
+
 def loss_of_pairs(model: EmotionFusion, batch: Batch) -> Tensor:
-    """Errors of the label, of its point, and of the confidence as the odds of being right."""
+    """Errors of scores, of the label's point, and of the confidence as the odds of being right.
+
+    Scores are to stay near what the estimates say together: the labels of a few actors may tip a
+    balance, but not turn what all estimates call neutral into something else.
+    """
     target, agree = batch.target()
     scores, points, sure = answer(model, batch)
-    label = -(target * scores.clamp_min(1e-6).log()).sum(1).mean()
+    logs = scores.clamp_min(1e-6).log()
+    label = -(target * logs).sum(1).mean()
+    pool = pooled(batch)
+    faith = (pool * (pool.clamp_min(1e-6).log() - logs)).sum(1).mean()
     place = (points - to_valence_arousal(target)).square().mean()
     right = agree & (scores.argmax(1) == target.argmax(1))
     anybody = (batch.weight * (batch.confidence > UNSURE)).amax(1) > 0
@@ -63,7 +89,7 @@ def loss_of_pairs(model: EmotionFusion, batch: Batch) -> Tensor:
     odds = nn.functional.binary_cross_entropy(
         sure[judged].clamp(1e-6, 1.0 - 1e-6), (right & anybody)[judged].float()
     )
-    return label + 2.0 * place + odds
+    return LABEL * label + FAITH * faith + 2.0 * place + odds
 
 
 def loss_of_direction(model: EmotionFusion, count: int, chance: torch.Generator) -> Tensor:

@@ -22,6 +22,7 @@ STEP = 25  # mel frames between windows, 0.25 s
 BATCH = 16  # windows at a time
 ENOUGH = 0.12  # share of a window that must be voice for it to be judged in full
 LIVELY = 0.25  # how far prosody moves arousal at most, at prosody 1
+NEAR, FADE = 20, 10  # mel frames from a voice within which it lingers, and over which it fades
 NEUTRAL = EMOTIONS.index("neutral")
 
 
@@ -144,6 +145,8 @@ def _hear(
 def speech_presence(features: Tensor, length: int = WINDOW) -> Tensor:
     """How much of the `length` frames around each is voice, [L] 0..1; hiss and silence are 0.
 
+    So is what is further from any voice than a moment.
+
     Args:
         features: [L, 82] from `frame_features`.
         length: Mel frames to look at.
@@ -153,7 +156,10 @@ def speech_presence(features: Tensor, length: int = WINDOW) -> Tensor:
     around = nn.functional.avg_pool1d(
         nn.functional.pad(voiced.float()[None, None], (reach, length - 1 - reach)), length, 1
     )
-    return (around[0, 0] / ENOUGH).clamp(0.0, 1.0)
+    near = nn.functional.max_pool1d(voiced.float()[None, None], 2 * NEAR + 1, 1, NEAR)
+    near = nn.functional.pad(near, (FADE, FADE), mode="replicate")
+    near = nn.functional.avg_pool1d(near, 2 * FADE + 1, 1)
+    return (around[0, 0] / ENOUGH).clamp(0.0, 1.0) * near[0, 0]
 
 
 def _smooth(track: Tensor) -> Tensor:
