@@ -96,6 +96,7 @@ class NativeUNet(UNet):
         call = super().forward
 
         def denoise(start: int, stop: int) -> Tensor:
+            comfy.model_management.throw_exception_if_processing_interrupted()
             at = slice(rows.start + start, rows.start + stop)
             cut = replace(
                 given,
