@@ -1,7 +1,7 @@
 """Train the part of stage 4 that moves head, brows and face beside speech.
 
     python -m synchrorama.training.gestures --data DIR --out FILE.safetensors --steps 3000
-        [--start FILE] [--without velocity units emotion statistics] [--threads 1]
+        [--start FILE] [--without velocity units emotion energy] [--threads 1]
 
 DIR is what speech_data.py wrote. Each round draws voices, feelings and takes anew. --start begins
 with what FILE learned; its posterior, which is not kept in it, is learnt again.
@@ -39,9 +39,9 @@ from .speech_data import Labelled, read
 FORMAT = "synchrorama.gestures"  # an intermediate file; audio_to_motion.py joins the parts
 CLIP = 320  # gesture frames of one training example
 ROUND = 100  # steps between two draws of takes
-LOSSES = ("velocity", "units", "emotion", "statistics")
+LOSSES = ("velocity", "units", "emotion", "energy")
 FACE = slice(len(CHANNELS) - len(EXPRESSIVE), len(CHANNELS))
-HALF = EMOTIONS.index("neutral")
+PARTS = (slice(0, 3), slice(3, 6), slice(6, 9), slice(9, 10))  # turn, shift, brows, lips
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,9 +142,12 @@ class Lesson(nn.Module):
         losses = {"divergence": divergence, "reconstruction": off.sum(2).mean()}
         if "velocity" not in without:
             losses["velocity"] = 4.0 * (said - wanted).diff(dim=1).abs().mean() * len(CHANNELS) / 8
-        drawn = model.decode(model.flow.inverse(torch.randn_like(noise), slower), condition)
-        if "statistics" not in without:
-            losses["statistics"] = 10.0 * _statistics(drawn, wanted)
+        drawn, other = (
+            model.decode(model.flow.inverse(torch.randn_like(noise), slower), condition)
+            for _ in range(2)
+        )
+        if "energy" not in without:
+            losses["energy"] = 6.0 * energy_score(drawn, other, wanted)
         face, drawn_face, true_face = (
             x[..., FACE] * model.spread[FACE] + model.middle[FACE] for x in (said, drawn, wanted)
         )
@@ -162,14 +165,35 @@ class Lesson(nn.Module):
         return losses
 
 
-def _statistics(drawn: Tensor, wanted: Tensor) -> Tensor:
-    """How far draws from the prior differ from true takes in how much and how fast they move."""
-    out = drawn.new_zeros(())
-    for step in (0, 1, 4, 16):
-        pair = [x if step == 0 else x[:, step:] - x[:, :-step] for x in (drawn, wanted)]
-        mine, theirs = (x[..., : FACE.start].flatten(0, 1).std(0) + 1e-3 for x in pair)
-        out = out + (mine.log() - theirs.log()).abs().mean()
-    return out
+def energy_score(one: Tensor, other: Tensor, wanted: Tensor) -> Tensor:
+    """The energy score of two draws from the prior against a true take.
+
+    It is least where draws are distributed as takes are: near what happened, and as far from each
+    other as takes.
+
+    Source: Gneiting and Raftery, "Strictly proper scoring rules, prediction, and estimation",
+    Journal of the American Statistical Association 102, 2007, equation 22.
+
+    Args:
+        one: [B, T, G] a draw; all in the unit of `spread`.
+        other: [B, T, G] another draw under the same condition.
+        wanted: [B, T, G] a true take under this condition.
+    """
+    out = one.new_zeros(())
+    for length in (1, 4, 16, 64):  # gesture frames
+        pooled = [
+            nn.functional.avg_pool1d(x.transpose(1, 2), length).transpose(1, 2)
+            for x in (one, other, wanted)
+        ]
+        for a, b, true in (pooled, [x.diff(dim=1) for x in pooled]):
+            for part in PARTS:
+                near = _distance(a, true, part) + _distance(b, true, part)
+                out = out + 0.5 * (near - _distance(a, b, part))
+    return out / 8.0
+
+
+def _distance(a: Tensor, b: Tensor, part: slice) -> Tensor:
+    return ((a - b)[..., part].square().sum(-1) + 1e-6).sqrt().mean()
 
 
 def train(

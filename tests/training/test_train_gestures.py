@@ -11,7 +11,7 @@ from synchrorama.training.gesture_targets import (
     gesture_targets,
     random_emotion,
 )
-from synchrorama.training.gestures import CLIP, LOSSES, Lesson, Take, takes
+from synchrorama.training.gestures import CLIP, LOSSES, Lesson, Take, energy_score, takes
 
 
 def voice(seconds: float = 60.0) -> tuple[np.ndarray, np.ndarray]:
@@ -118,3 +118,12 @@ def test_ten_steps_lower_every_loss_together(without: tuple[str, ...]) -> None:
             optimizer.step()
             totals.append(float(total.detach()))
     assert totals[-1] < totals[0]
+
+
+def test_the_energy_score_is_least_for_draws_like_takes() -> None:
+    chance = torch.Generator().manual_seed(0)
+    one, other, wanted = (torch.randn(8, 128, len(CHANNELS), generator=chance) for _ in range(3))
+    good = float(energy_score(one, other, wanted))
+    mean = torch.zeros_like(wanted)
+    assert good < 0.8 * float(energy_score(mean, mean, wanted))  # the same each time
+    assert good < 0.8 * float(energy_score(3.0 * one, 3.0 * other, wanted))  # too wild
