@@ -1,0 +1,146 @@
+"""Do faces in motion frames show the emotion they were told to show?
+
+    python benchmarks/emotion_faces.py [PICTURE ...] [--speech FILE] [--out FILE.json]
+
+Each portrait says the same 2.4 s neutrally and with each of seven emotions by hand, at strengths
+0.5 and 1. Every fourth motion frame is read by the landmarker, its scores become action units, and
+their means over the frames are compared with the neutral face's.
+
+"raised" counts the units of the emotion's prototype that rise by at least 0.15 (contempt, which one
+side alone shows, is read on that side); "read" is the prototype that lies nearest to the rise
+(`models.motion.action_units.read_emotion`). Needed: two units on each, 80 % read right, and at half
+strength a rise between neutral and full strength.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import torch
+from common import RESULTS, SAMPLE_PORTRAIT, SAMPLE_SPEECH, Studio, machine, write_result
+from synchrorama.models.emotion.direct import direct_emotion, parse_direction
+from synchrorama.models.emotion.fusion import EmotionFusion
+from synchrorama.models.media import read_audio
+from synchrorama.models.motion.action_units import (
+    ACTION_UNITS,
+    action_units,
+    prototypes,
+    read_emotion,
+)
+from synchrorama.models.motion.audio_to_motion import AudioToMotion, motion_from_audio
+from synchrorama.models.motion.dials import Dials
+from synchrorama.models.motion.frames import MotionFrames
+from synchrorama.models.types import ARKIT_NAMES, EMOTIONS, Portrait
+from torch import Tensor
+
+SECONDS, FPS, STRIDE = 2.4, 25.0, 4
+NEEDED_RISE, NEEDED_UNITS, NEEDED_RIGHT = 0.15, 2, 0.8
+DIALS = Dials(head=0.0, blinks=0.0, gaze=0.0)
+RIGHT_ONLY = "contemptuous"
+
+
+class Speaker:
+    """One portrait that says one sentence in any emotion."""
+
+    def __init__(self, studio: Studio, portrait: Portrait, speech: Path) -> None:
+        self.studio = studio
+        self.portrait = portrait
+        self.frames = MotionFrames(studio.head, portrait)
+        self.audio_to_motion = AudioToMotion.from_checkpoint()
+        self.fusion = EmotionFusion.from_checkpoint()
+        waveform, self.sample_rate = read_audio(speech)
+        self.waveform = waveform[..., : round(SECONDS * self.sample_rate)]
+
+    def scores(self, emotion: str, strength: float) -> Tensor:
+        """Mean scores [52] that the landmarker reads from its frames."""
+        keys = parse_direction(f"{emotion} {strength}")
+        felt = direct_emotion(self.fusion, keys, round(SECONDS * FPS), FPS)
+        motion = motion_from_audio(
+            self.audio_to_motion,
+            self.waveform,
+            self.sample_rate,
+            fps=FPS,
+            rest=self.portrait.head.expression,
+            emotion=felt,
+            dials=DIALS,
+        )
+        part = slice(2, None, STRIDE)
+        seen = []
+        for one in motion.coefficients[part].split(8):
+            still = torch.zeros(len(one), 3)
+            for face in self.studio.landmarker.track(self.frames.draw(one, still, still)):
+                if face is None:
+                    raise RuntimeError("The landmarker lost the face in a motion frame.")
+                seen.append(face.coefficients)
+        return torch.stack(seen).mean(0)
+
+
+def units_of(scores: Tensor, emotion: str) -> Tensor:
+    """Action units [A] of scores [52]; contempt's of the right side alone."""
+    if emotion != RIGHT_ONLY:
+        return action_units(scores)
+    one_sided = scores.clone()
+    for index, name in enumerate(ARKIT_NAMES):
+        if name.endswith("Left"):
+            one_sided[index] = scores[ARKIT_NAMES.index(name.replace("Left", "Right"))]
+    return action_units(one_sided)
+
+
+def check(studio: Studio, path: Path, speech: Path) -> list[dict[str, Any]]:
+    """A row for each emotion."""
+    speaker = Speaker(studio, studio.portrait(path), speech)
+    neutral = speaker.scores("neutral", 1.0)
+    rows = []
+    for number, emotion in enumerate(EMOTIONS):
+        if emotion == "neutral":
+            continue
+        full, half = speaker.scores(emotion, 1.0), speaker.scores(emotion, 0.5)
+        calm = units_of(neutral, emotion)
+        rise, half_rise = units_of(full, emotion) - calm, units_of(half, emotion) - calm
+        wanted = (prototypes()[number] > 0).nonzero()[:, 0].tolist()
+        likeness = read_emotion(action_units(full), action_units(neutral))
+        strongest = max(wanted, key=lambda unit: float(rise[unit]))
+        row = {
+            "picture": path.name,
+            "emotion": emotion,
+            "raised": sum(float(rise[unit]) >= NEEDED_RISE for unit in wanted),
+            "read": EMOTIONS[int(likeness.argmax())],
+            "between": 0.0 < float(half_rise[strongest]) < float(rise[strongest]),
+            "rise": {f"AU{ACTION_UNITS[unit]}": round(float(rise[unit]), 2) for unit in wanted},
+        }
+        print(row, flush=True)
+        rows.append(row)
+    return rows
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("pictures", nargs="*", type=Path, default=[SAMPLE_PORTRAIT])
+    parser.add_argument("--speech", type=Path, default=SAMPLE_SPEECH)
+    parser.add_argument("--out", type=Path, default=RESULTS / "emotion_faces.json")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    studio = Studio()
+    with torch.inference_mode():
+        rows = [row for path in arguments.pictures for row in check(studio, path, arguments.speech)]
+    summary = {
+        **machine(),
+        "two_units_raised": sum(row["raised"] >= NEEDED_UNITS for row in rows),
+        "read_right": sum(row["read"] == row["emotion"] for row in rows),
+        "half_between": sum(row["between"] for row in rows),
+        "of": len(rows),
+    }
+    summary["enough"] = (
+        summary["two_units_raised"] == len(rows)
+        and summary["read_right"] >= NEEDED_RIGHT * len(rows)
+        and summary["half_between"] == len(rows)
+    )
+    print(summary)
+    write_result(arguments.out, {"summary": summary, "rows": rows})
+
+
+if __name__ == "__main__":
+    main()
