@@ -17,6 +17,7 @@ from .lips import SHAPES
 
 RATE = 100  # frames a second of mel features and of what the network says
 DIP = 25  # mel frames, odd; a shorter silence is no pause
+AROUND = 151  # mel frames, odd; what sounds within them is speech or not
 SPEECH_FEATURES = 768  # of wav2vec 2.0 base, 50 a second
 
 
@@ -125,6 +126,24 @@ class Articulation(nn.Module):
         closure = _sure(raw[..., -2].sigmoid(), 0.1, 0.8)
         activity = _sure(raw[..., -1].sigmoid(), 0.35, 0.9)
         return raw[..., :-2].clamp(0.0, 1.0), closure, activity
+
+
+def among_speech(activity: Tensor, loud: Tensor) -> Tensor:
+    """Activity [L] where most of what sounds around it is speech, else 0.
+
+    Music passes for speech here and there; in speech, even in noise, hardly anything loud does not.
+
+    Args:
+        activity: [L] 0..1.
+        loud: [L] 0..1, how loud each frame is.
+    """
+    weight = loud.square()
+
+    def around(x: Tensor) -> Tensor:
+        return nn.functional.avg_pool1d(x[None], AROUND, 1, AROUND // 2, count_include_pad=False)[0]
+
+    share = around(activity * weight) / (around(weight) + 1e-6)
+    return activity * _sure(share, 0.5, 0.75)
 
 
 def without_dips(activity: Tensor) -> Tensor:

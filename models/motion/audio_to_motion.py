@@ -27,13 +27,21 @@ from .articulation import (
     RATE,
     Articulation,
     ArticulationConfig,
+    among_speech,
     articulate_in_windows,
     without_dips,
 )
 from .dials import STANDARD, Dials, dial_tracks
 from .expression import calm, emotion_at, faded, rest_under
 from .gestures import Gestures, GesturesConfig, gestures_in_windows, prosody_of
-from .liveliness import add_blinks, add_gaze, blink_track, glance_track, settle
+from .liveliness import (
+    add_blinks,
+    add_gaze,
+    blink_track,
+    glance_track,
+    loudness,
+    settle,
+)
 
 FORMAT = "synchrorama.audio_to_motion"
 SETTLE = 4  # mel frames (40 ms) by which the mouth begins to close before a pause
@@ -184,7 +192,7 @@ def motion_from_audio(
     shapes, closure, activity = articulate_in_windows(
         model.articulation, mel, on_step=lambda done, total: tell(done, 2 * total)
     )
-    activity = without_dips(activity)
+    activity = without_dips(among_speech(activity, loudness(mel)))
     ahead = nn.functional.pad(-activity[None], (0, SETTLE), value=-torch.inf)
     activity = -nn.functional.max_pool1d(ahead, SETTLE + 1, 1)[0]  # close as the sound ends
     take, face = _take(model.gestures, prosody_of(mel, activity), felt, seed, temperature, tell)

@@ -7,6 +7,7 @@ from synchrorama.models.motion import lips
 from synchrorama.models.motion.articulation import (
     Articulation,
     ArticulationConfig,
+    among_speech,
     articulate_in_windows,
     without_dips,
 )
@@ -100,3 +101,15 @@ def test_a_short_dip_is_no_pause_and_a_pause_stays() -> None:
     wanted[280:] = 0.0
     assert torch.equal(filled, wanted)
     assert torch.equal(without_dips(torch.zeros(5)), torch.zeros(5))
+
+
+def test_what_passes_for_speech_in_music_is_left_out() -> None:
+    loud = torch.full((400,), 0.7)
+    music = torch.zeros(400)
+    music[::3] = 1.0
+    assert not among_speech(music, loud).any()
+    words = torch.zeros(400)
+    words[100:140] = 1.0  # alone in silence
+    alone = 0.7 * words
+    assert torch.equal(among_speech(words, alone), words)
+    assert not among_speech(torch.zeros(5), torch.zeros(5)).any()

@@ -114,6 +114,15 @@ def test_nobody_speaking_still_lives(model: AudioToMotion) -> None:
     assert float(motion.coefficients[:, ARKIT_INDEX["jawOpen"]].max()) < 1e-6
 
 
+def test_music_keeps_the_mouth_near_rest(model: AudioToMotion) -> None:
+    time = torch.arange(64000) / 16000.0
+    tones = [220.0, 277.2, 329.6, 440.0]
+    beat = (-(time % 0.5) * 6.0).exp()
+    music = sum(torch.sin(2 * torch.pi * tone * time) for tone in tones) * beat * 0.1
+    gap = lips.lip_gap(motion_from_audio(model, music, 16000).coefficients)
+    assert float(gap.quantile(0.9)) < 0.05
+
+
 def test_silence_returns_to_the_photo(model: AudioToMotion, voice: torch.Tensor) -> None:
     rest = torch.linspace(0.0, 0.6, 52)
     motion = motion_from_audio(model, voice, 16000, rest=rest, dials=STILL)
