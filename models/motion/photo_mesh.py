@@ -42,7 +42,9 @@ GAINS = {
     "mouthSmileRight": 1.15,
     "mouthFrownLeft": 2.6,
     "mouthFrownRight": 2.6,
-    "browInnerUp": 1.5,
+    "browInnerUp": 2.2,
+    "browOuterUpLeft": 1.6,
+    "browOuterUpRight": 1.6,
     "eyeWideLeft": 0.45,
     "eyeWideRight": 0.45,
 }
@@ -50,7 +52,7 @@ FROWN_CHIN = 0.25  # of mouthShrugLower in each side's frown: the chin comes up 
 UNDONE = 2.0  # a frown takes the photo's own smile away, wholly at half of its way
 UNSMILE = 1.4  # how much less than a photo's smile goes further: fits find too little of it
 # How much sooner than evenly a unit sets in whose first half would hardly show.
-EARLY = {"mouthFrown": 0.2, "browInnerUp": 0.4}
+EARLY = {"mouthFrown": 0.2, "browInnerUp": 0.2}
 SHUT = 0.07  # lid gap in eye widths under which a photo's eye is taken as closed
 LIP_ROWS = (1.0, 0.85, 0.55, 0.2)  # how much each row of a lip follows a correction of its edge
 OPEN_MOUTH = 0.05  # inner lip gap in mouth widths from which a photo's mouth counts as open
