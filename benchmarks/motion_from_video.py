@@ -9,8 +9,7 @@ be.
 Told are, for the main coefficients (left and right averaged), Pearson's correlation and the slope
 between what was set and what is read, both 0 where nothing moved, beside the correlation of the
 landmarker's plain scores; and the difference of head angles in degrees once their median is taken
-out, root mean square and largest. No value here was used to choose anything on the last two of the
-five pictures in docs/benchmarks.md.
+out, root mean square and largest.
 """
 
 from __future__ import annotations
