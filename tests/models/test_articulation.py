@@ -63,7 +63,7 @@ def test_windows_agree_with_one_pass(model: Articulation, mel: torch.Tensor, win
         model, mel, window=window, on_step=lambda i, n: steps.append((i, n))
     )
     for one, cut in zip(whole, parts, strict=True):
-        assert torch.allclose(one[0], cut, atol=1e-5)
+        assert torch.allclose(one[0], cut, atol=1e-4)
     total = -(-400 // window)
     assert steps == [(i + 1, total) for i in range(total)]
 
@@ -75,7 +75,7 @@ def test_the_same_class_hears_features_of_wav2vec() -> None:
     parts = articulate_in_windows(network, features, window=20)
     for one, cut in zip(whole, parts, strict=True):
         assert cut.shape[0] == 100  # two frames of 10 ms each
-        assert torch.allclose(one[0], cut, atol=1e-5)
+        assert torch.allclose(one[0], cut, atol=1e-4)
 
 
 @pytest.mark.parametrize(
