@@ -27,11 +27,11 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..models.head import HeadModel, rotation_angles
+from ..models.head import HeadModel
 from ..models.landmarks import EYES, LOWER_LIP, MOUTH_CORNERS, UPPER_LIP
 from ..models.motion.frames import MotionFrames
-from ..models.motion.photo_mesh import NEAR
-from ..models.portrait.fit import fit_head
+from ..models.motion.photo_mesh import PhotoMesh
+from ..models.portrait.fit import MESH_LANDMARKS, fit_head
 from ..models.portrait.landmarker import FaceLandmarker
 from ..models.portrait.prepare import prepare_portrait
 from ..models.types import Face, Motion, Portrait
@@ -39,6 +39,9 @@ from ..models.types import Face, Motion, Portrait
 FORMAT = "synchrorama.render_shard"
 SHARD = 64e6  # bytes of a shard at most
 MAX_YAW = 0.5  # radians that a head may turn from the reference: beyond it motion frames break
+STEPS = 5  # of Gauss-Newton over the pose
+NUDGE = 1e-3  # radians or face widths, for its slopes
+HOLD = 1e-3  # share by which a pose that landmarks hardly tell is held still
 FIELDS = ("reference", "motion", "target", "weight")
 
 
@@ -60,31 +63,47 @@ def read_clip(path: Path) -> Tensor:
     return torch.from_numpy(np.stack(frames))
 
 
-def tracked_motion(portrait: Portrait, faces: list[Face], head: HeadModel, width: float) -> Motion:
-    """Motion that takes the portrait to each of the faces.
+def tracked_motion(
+    portrait: Portrait, faces: list[Face], head: HeadModel, mesh: PhotoMesh
+) -> Motion:
+    """Motion that takes the portrait's own mesh to each of the faces.
+
+    The pose is solved on the mesh that motion frames are drawn with: two fits of the head, each
+    with an identity of its own, differ by more than a head moves from frame to frame.
 
     Args:
         portrait: The reference, fitted.
         faces: T faces in pixels of the portrait's source.
         head: The parametric head.
-        width: Of the reference's face, in crop px.
+        mesh: Of the portrait's motion frames.
     """
     corner, ratio = portrait.to_source[:, 2], portrait.to_source[0, 0]
-    rest = portrait.head
-    rows = []
+    seen, expressions = [], []
     for face in faces:
         points = torch.cat(
             [(face.landmarks[:, :2] - corner) / ratio, face.landmarks[:, 2:] / ratio], 1
         )
-        fitted = fit_head(points, face.coefficients, head)
-        turned = rotation_angles(fitted.rotation @ rest.rotation.T)
-        shift = (fitted.translation - rest.translation) / width
-        nearer = (fitted.scale / rest.scale - 1) / NEAR
-        moved = torch.stack([shift[0], -shift[1], torch.tensor(nearer)])
-        rows.append((fitted.expression, turned, moved))
-    coefficients, rotation, translation = (torch.stack(one) for one in zip(*rows, strict=True))
+        seen.append(points[:MESH_LANDMARKS, :2])
+        expressions.append(fit_head(points, face.coefficients, head).expression)
+    coefficients, wanted = torch.stack(expressions), torch.stack(seen)
+
+    def drawn(pose: Tensor) -> Tensor:
+        return mesh(coefficients, pose[:, :3], pose[:, 3:])[:, :MESH_LANDMARKS, :2]
+
+    pose = torch.zeros(len(faces), 6)
+    for _ in range(STEPS):
+        now = drawn(pose)
+        moves = [(drawn(pose + step) - now).flatten(1) / NUDGE for step in NUDGE * torch.eye(6)]
+        slopes = torch.stack(moves, 2)  # [T, 2 · landmarks, 6]
+        left = (wanted - now).flatten(1)[..., None]
+        square = slopes.mT @ slopes
+        held = square + HOLD * square.diagonal(dim1=1, dim2=2).mean(1)[:, None, None] * torch.eye(6)
+        pose = pose + torch.linalg.solve(held, slopes.mT @ left)[..., 0]
     return Motion(
-        coefficients=coefficients, head_rotation=rotation, head_translation=translation, fps=25.0
+        coefficients=coefficients,
+        head_rotation=pose[:, :3],
+        head_translation=pose[:, 3:],
+        fps=25.0,
     )
 
 
@@ -135,7 +154,7 @@ def examples_of_clip(
     )
     drawing = MotionFrames(head, portrait)
     faces = [one for i in good if (one := tracked[i]) is not None]
-    motion = tracked_motion(portrait, faces, head, drawing.mesh.face_width)
+    motion = tracked_motion(portrait, faces, head, drawing.mesh)
     corner, ratio = portrait.to_source[:, 2], float(portrait.to_source[0, 0])
     near = (motion.head_rotation[:, 1].abs() < MAX_YAW).tolist()
     reference = _bytes(portrait.image[None])
