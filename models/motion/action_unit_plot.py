@@ -93,4 +93,3 @@ def _reading(motion: Motion, units: Tensor, neutral: Motion | None) -> str:
     order = likeness.argsort(descending=True, stable=True).tolist()
     found = ", ".join(f"{EMOTIONS[i]} {float(likeness[i]):+.2f}" for i in order[:3])
     return f"\n\nOver neutral the face resembles most: {found} (−1 to 1)."
-
