@@ -185,7 +185,8 @@ def in_step(networks: Sequence[nn.GRU], x: Tensor) -> Tensor:
     both = torch.cat([x, x.flip(1)])  # [2 K, N, width]
     told = torch.baddbmm(bias[:, None], both, into.mT)  # [2 K, N, 3 hidden]
     size, back, stay = networks[0].hidden_size, back.mT.contiguous(), stay[:, None]
-    gates, news = told[..., : 2 * size].split(1, 1), told[..., 2 * size :].split(1, 1)
+    gates = torch.split(told[..., : 2 * size], 1, 1)
+    news = torch.split(told[..., 2 * size :], 1, 1)
     state, out = x.new_zeros(len(both), 1, size), []
     for gate, new in zip(gates, news, strict=True):
         kept = torch.baddbmm(stay, state, back)  # [2 K, 1, 3 hidden]
