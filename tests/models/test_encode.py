@@ -169,7 +169,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 
 
 def test_an_unwritable_output_is_named(tmp_path: Path) -> None:
-    too_long = tmp_path / ("a" * 240 + ".mp4")  # no room left for the temporary name's ending
+    too_long = tmp_path / ("a" * 250 + ".mp4")  # no room left for the temporary name's ending
     with pytest.raises(OSError, match="cannot be written .*Check the folder's permissions"):
         write_video(too_long, pictures(1), fps=25)
 
