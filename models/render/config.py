@@ -132,7 +132,7 @@ class RendererConfig:
 
 
 _OWN = AdapterConfig(
-    guider_widths=(64,),
+    guider_widths=(48,),
     emotion_tokens=4,
     speech_width=80,  # mel bands
     scene_width=768,
@@ -144,12 +144,13 @@ BUILTIN = RendererConfig(
     denoiser=UNetConfig(
         in_channels=48,
         out_channels=48,
-        widths=(64, 96, 128, 128),
-        attention=(False, True, True, False),
+        widths=(48, 64, 96),
+        attention=(False, False, True),
         layers=1,
         heads=4,
+        groups=16,
         context_width=0,
-        temporal_from=1,
+        temporal_from=2,
         adds_motion=True,
         adapters=_OWN,
     ),
