@@ -6,7 +6,8 @@
 
 DIR is what speech_data.py wrote. Each round draws utterances anew, each in another random room.
 FILE.state beside FILE holds what is needed to go on with --resume, also on other data. --start
-begins with the weights of a shallower network, which the new blocks leave as it is.
+begins with the weights of a shallower or narrower network, which the new blocks and channels leave
+as it is. FILE holds a running mean of the weights.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import argparse
 import math
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from torch import Tensor, nn
 
 from ..models import speech
 from ..models.checkpoint import save_checkpoint
+from ..models.motion import lips
 from ..models.motion.articulation import Articulation, ArticulationConfig
 from .augment import augment
 from .background import background
@@ -41,9 +43,14 @@ NAMES = sorted(ALPHABET)
 # how much an error of each shape counts; jaw and rounding carry speech
 WEIGHTS = torch.tensor([4.0, 3.0, 3.0, 2.0, 2.0, 2.0, 2.0, 2.0, 1.0])
 # how often a source is heard, whatever its hours; those not named share what is left by length
-SHARES = {"emodb": 0.2, "kokoro": 0.33, "flite": 0.25}
+SHARES = {"emodb": 0.22, "kokoro": 0.43, "flite": 0.2}
 BACKGROUND_SHARE = 0.05
-LOSSES = ("sync", "naming", "speed", "background", "emphasis")
+LOSSES = ("sync", "naming", "speed", "gap", "background", "emphasis")
+DROPOUT = 0.05
+MEAN = 0.998  # of the running mean of the weights, a step
+GAPS = torch.tensor(  # how far each shape parts the lips
+    [sum(lips.GAPS.get(name + side, 0.0) for side in ("", "Left", "Right")) for name in lips.SHAPES]
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +157,7 @@ def another_voice(mel: Tensor, chance: np.random.Generator) -> Tensor:
     out = mel
     bands = mel.shape[1]
     if chance.random() < 0.6:
-        place = (torch.arange(bands) * float(chance.uniform(0.92, 1.09))).clamp_max(bands - 1.0)
+        place = (torch.arange(bands) * float(chance.uniform(0.88, 1.13))).clamp_max(bands - 1.0)
         low = place.floor().long()
         high = (low + 1).clamp_max(bands - 1)
         share = place - low
@@ -194,6 +201,10 @@ class Lesson(nn.Module):
         loss = 10.0 * off.square().mean()
         if "speed" not in without:
             loss = loss + 20.0 * off.diff(dim=1).square().mean()
+        if "gap" not in without:  # what is seen first of all: how far the lips are apart
+            opens, should = ((x[..., :-2] @ GAPS).clamp_min(0.0) for x in (said, target))
+            parted = opens * (1.0 - said[..., -2].sigmoid()) * said[..., -1].sigmoid()
+            loss = loss + 40.0 * (parted - should * (1.0 - target[..., -2])).square().mean()
         # closed lips are rare and short: missing one costs more than closing for nothing
         weight = None if "emphasis" in without else 1.0 + target[..., -2]
         shut = nn.functional.binary_cross_entropy_with_logits(
@@ -206,7 +217,7 @@ class Lesson(nn.Module):
         loss = loss + 2.0 * shut + 0.3 * talks
         if "naming" not in without:
             named = self.namer(features).transpose(1, 2).reshape(*sound.shape, len(NAMES))
-            loss = loss + 0.3 * nn.functional.cross_entropy(
+            loss = loss + 0.5 * nn.functional.cross_entropy(
                 named.flatten(0, 1), sound.flatten(), label_smoothing=0.05
             )
         if "sync" not in without:
@@ -228,7 +239,7 @@ def train(
     start: Mapping[str, Tensor] | None = None,
     without: frozenset[str] = frozenset(),
 ) -> Iterator[Articulation]:
-    """The network after each round, the last one trained; prints the loss.
+    """The network after each round, with the running mean of its weights; prints the loss.
 
     Args:
         data: Utterances at 16 kHz.
@@ -239,20 +250,22 @@ def train(
         batch: Examples a step.
         rate: Highest learning rate; it rises over 300 steps and falls as a cosine.
         config: Sizes of the network.
-        start: Weights of a network of the same width and no more blocks to begin with.
+        start: Weights to begin with, of a network with no more blocks and as wide or half as wide.
         without: Of LOSSES, those to leave out.
     """
     torch.random.default_generator.manual_seed(seed)
     lesson = Lesson(config)
     if start is not None:
-        deepen(lesson.model, start)
+        grow(lesson.model, start, torch.Generator().manual_seed(seed))
+    mean = {name: tensor.detach().clone() for name, tensor in lesson.model.state_dict().items()}
+    shown = Articulation(config).train(False)
     optimizer = torch.optim.AdamW(lesson.parameters(), lr=rate, weight_decay=1e-2)
     done = 0
     if resume and state is not None:
         kept = torch.load(state, weights_only=True)
         lesson.load_state_dict(kept["lesson"])
         optimizer.load_state_dict(kept["optimizer"])
-        done = int(kept["step"])
+        mean, done = kept["mean"], int(kept["step"])
     chance = np.random.default_rng([seed, done])
     while done < steps:
         began = time.monotonic()
@@ -273,6 +286,9 @@ def train(
             loss.backward()
             nn.utils.clip_grad_norm_(lesson.parameters(), 1.0)
             optimizer.step()
+            keep = min(MEAN, (now + 1) / (now + 10))  # the first weights are soon forgotten
+            for name, tensor in lesson.model.state_dict().items():
+                mean[name].lerp_(tensor, 1.0 - keep)
             losses.append(float(loss.detach()))
         done += len(losses)
         took = time.monotonic() - began
@@ -283,23 +299,51 @@ def train(
         )
         if state is not None:
             kept = {
-                "lesson": lesson.state_dict(), "optimizer": optimizer.state_dict(), "step": done,
-            }  # fmt: skip
+                "lesson": lesson.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "mean": mean,
+                "step": done,
+            }
             torch.save(kept, state)
-        yield lesson.model
+        shown.load_state_dict(mean)
+        yield shown
 
 
-def deepen(model: Articulation, start: Mapping[str, Tensor]) -> None:
-    """Give the network the weights of a shallower one; its further blocks change nothing yet.
+def grow(model: Articulation, start: Mapping[str, Tensor], generator: torch.Generator) -> None:
+    """Give the network the weights of a shallower one, as wide or half as wide.
+
+    Further blocks change nothing yet; channels come twice, each counted about half.
+
+    Args:
+        model: The network that begins.
+        start: Weights of the smaller one.
+        generator: Which of two equal channels counts how much, so that they part while learning.
+
+    Raises:
+        ValueError: It is no such network.
 
     Source: Chen et al., "Net2Net", ICLR 2016.
     """
-    missing, unknown = model.load_state_dict(dict(start), strict=False)
-    if unknown or not all(name.startswith("blocks.") for name in missing):
-        raise ValueError("'--start' is no shallower network of the same width.")
-    for name, parameter in model.named_parameters():
-        if name in missing and ".mix." in name:
-            nn.init.zeros_(parameter)
+    own = model.state_dict()
+    widened = {k: _widen(v, own[k], generator) for k, v in start.items() if k in own}
+    missing = [name for name in own if name not in start]
+    fits = all(widened[k].shape == own[k].shape for k in widened)
+    if len(widened) != len(start) or not fits or any(n.split(".")[0] != "blocks" for n in missing):
+        raise ValueError("'--start' is no shallower network that is as wide or half as wide.")
+    for name in missing:
+        widened[name] = torch.zeros_like(own[name]) if ".mix." in name else own[name]
+    model.load_state_dict(widened)
+
+
+def _widen(weight: Tensor, like: Tensor, generator: torch.Generator) -> Tensor:
+    """A weight, or a bias, whose channels come twice wherever `like` has twice as many."""
+    out = weight
+    if out.shape[0] * 2 == like.shape[0]:
+        out = torch.cat([out, out])
+    if out.ndim > 1 and out.shape[1] * 2 == like.shape[1]:
+        share = 0.5 + 0.2 * (torch.rand(out.shape, generator=generator) - 0.5)
+        out = torch.cat([out * share, out * (1.0 - share)], 1)
+    return out
 
 
 def main() -> None:
@@ -308,7 +352,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, nargs="+", required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=12000)
-    parser.add_argument("--start", type=Path, help="weights of a shallower network")
+    parser.add_argument("--start", type=Path, help="weights of a smaller network")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=0)
@@ -330,7 +374,7 @@ def main() -> None:
         resume=args.resume,
         seed=args.seed,
         rate=args.rate,
-        config=ArticulationConfig(),
+        config=ArticulationConfig(dropout=DROPOUT),
         start=safetensors.torch.load_file(args.start) if args.start else None,
         without=frozenset(args.without),
     ):
@@ -338,7 +382,7 @@ def main() -> None:
             args.out,
             dict(model.state_dict()),
             format=FORMAT,
-            config={"dilations": list(model.config.dilations)},
+            config=asdict(replace(model.config, dropout=0.0)),
             source="see audio_to_motion",
             licence="Apache-2.0",
         )

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ..models.checkpoint import load_checkpoint, save_checkpoint
+from ..models.motion.articulation import ArticulationConfig
 from ..models.motion.audio_to_motion import FORMAT, AudioToMotion, AudioToMotionConfig
 from . import articulation, gestures
 from .speech_data import Labelled, read
@@ -73,8 +74,8 @@ def main() -> None:
     config = AudioToMotionConfig()
     if args.articulation:
         mouth, sizes = load_checkpoint(args.articulation, articulation.FORMAT)
-        dilations = tuple(sizes["dilations"])
-        config = replace(config, articulation=replace(config.articulation, dilations=dilations))
+        sizes = {**sizes, "dilations": tuple(sizes["dilations"])}
+        config = replace(config, articulation=ArticulationConfig(**sizes))
     else:
         *_, heard = articulation.train(data, steps=args.steps)
         mouth = heard.state_dict()

@@ -26,9 +26,10 @@ class ArticulationConfig:
     """Sizes of the network."""
 
     features: str = "mel"  # what it hears: "mel", or "wav2vec2" for frozen features of that network
-    width: int = 112  # channels of the trunk
+    width: int = 224  # channels of the trunk
     kernel: int = 3  # taps of each convolution, odd
-    dilations: tuple[int, ...] = (1, 2, 4, 8, 1, 2, 4, 8, 1)  # one residual block each
+    dilations: tuple[int, ...] = (1, 2, 4, 8, 1, 2, 4, 8, 1, 2)  # one residual block each
+    dropout: float = 0.0  # share of a block's channels that learning leaves out
 
     def __post_init__(self) -> None:
         if self.features not in ("mel", "wav2vec2"):
@@ -48,21 +49,31 @@ class ArticulationConfig:
 
 
 class Block(nn.Module):
-    """A dilated convolution and a pointwise one, added to what came in."""
+    """A dilated convolution and a pointwise one, added to what came in.
 
-    def __init__(self, width: int, kernel: int, dilation: int) -> None:
+    Both are products of matrices over frames: on a CPU a third faster than convolutions.
+    """
+
+    def __init__(self, width: int, kernel: int, dilation: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.wide = nn.Conv1d(
             width, width, kernel, dilation=dilation, padding=dilation * (kernel // 2)
         )
         self.mix = nn.Conv1d(width, width, 1)
+        self.drop = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, W, N] → [B, W, N]."""
-        normed = self.norm(x.transpose(1, 2)).transpose(1, 2)  # per frame, so windows agree
-        out: Tensor = x + self.mix(nn.functional.gelu(self.wide(normed)))
-        return out
+        rows = x.transpose(1, 2)
+        count, dilation, reach = rows.shape[1], self.wide.dilation[0], int(self.wide.padding[0])
+        padded = nn.functional.pad(self.norm(rows), (0, 0, reach, reach))  # per frame: no seams
+        taps = [padded[:, i : i + count] for i in range(0, 2 * reach + 1, dilation)]
+        weight = self.wide.weight.transpose(1, 2).flatten(1)  # [W, kernel * W]
+        wide = nn.functional.linear(torch.cat(taps, 2), weight, self.wide.bias)
+        within = self.drop(nn.functional.gelu(wide))
+        out = rows + nn.functional.linear(within, self.mix.weight[..., 0], self.mix.bias)
+        return out.transpose(1, 2)
 
 
 class Articulation(nn.Module):
@@ -83,7 +94,7 @@ class Articulation(nn.Module):
             else nn.Conv1d(SPEECH_FEATURES, width, 3, padding=1)
         )
         self.blocks = nn.ModuleList(
-            Block(width, config.kernel, dilation) for dilation in config.dilations
+            Block(width, config.kernel, dilation, config.dropout) for dilation in config.dilations
         )
         self.norm = nn.LayerNorm(width)
         self.head = nn.Conv1d(

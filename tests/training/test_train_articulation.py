@@ -14,9 +14,9 @@ from synchrorama.training.articulation import (
     Lesson,
     another_voice,
     crop,
-    deepen,
     example,
     examples,
+    grow,
     piece,
     train,
 )
@@ -103,16 +103,17 @@ def test_backgrounds_sound_and_nobody_speaks(make: str) -> None:
     assert not item.target.any()
 
 
-def test_a_deeper_network_begins_as_the_shallow_one() -> None:
+@pytest.mark.parametrize(("width", "dilations"), [(8, (1, 2, 4)), (16, (1, 2)), (16, (1, 2, 4))])
+def test_a_grown_network_begins_as_the_small_one(width: int, dilations: tuple[int, ...]) -> None:
     with torch.random.fork_rng():
         torch.random.default_generator.manual_seed(1)
-        shallow = Articulation(TINY)
-        deep = Articulation(ArticulationConfig(width=8, dilations=(1, 2, 4)))
-    deepen(deep, shallow.state_dict())
+        small = Articulation(TINY)
+        large = Articulation(ArticulationConfig(width=width, dilations=dilations))
+    grow(large, small.state_dict(), torch.Generator().manual_seed(2))
     mel = torch.rand(1, 40, 80, generator=torch.Generator().manual_seed(0))
-    assert torch.allclose(deep.logits(mel), shallow.logits(mel), atol=1e-6)
+    assert torch.allclose(large.logits(mel), small.logits(mel), atol=1e-5)
     with pytest.raises(ValueError, match="no shallower network"):
-        deepen(Articulation(TINY), deep.state_dict())
+        grow(Articulation(TINY), large.state_dict(), torch.Generator())
 
 
 def test_the_judge_prefers_the_right_moment_and_is_held_fast_for_predictions() -> None:
