@@ -13,22 +13,16 @@ from ..models.emotion.speech_windows import emotion_from_speech, valence_arousal
 from ..models.emotion.text import BuiltinJudge, FolderJudge, emotion_from_text
 from ..models.emotion.text_model import TextEmotion
 from . import host
-from .types import Audio, EmotionSocket, one_speech
+from .inputs import emotion_output, fps_input, number, report_output
+from .types import Audio, one_speech
 
 log = logging.getLogger(__name__)
 
 CATEGORY = "SynchroRaMa/2 emotion"
 
 
-def _fps_input() -> io.Float.Input:
-    return io.Float.Input(
-        "fps",
-        default=25.0,
-        min=8.0,
-        max=60.0,
-        step=0.001,
-        tooltip="Frames a second of the video, 8 to 60. Use the same value everywhere.",
-    )
+def _voice_input() -> io.Input:
+    return io.Audio.Input("audio", tooltip="One clip of speech. Silence counts as neutral.")
 
 
 def _model_input(tooltip: str) -> io.Combo.Input:
@@ -65,19 +59,15 @@ class SynchroRaMaEmotionFromText(io.ComfyNode):
                     "Plain text is spread over the speech.",
                 ),
                 io.Audio.Input("audio", tooltip="The speech, which sets the length."),
-                _fps_input(),
+                fps_input(),
                 _model_input(
                     "The built-in classifier, for English, or a Hugging Face text classification "
                     "folder in models/synchrorama, which takes its place."
                 ),
             ],
             outputs=[
-                EmotionSocket.Output(
-                    "emotion", display_name="emotion", tooltip="What is felt, frame by frame."
-                ),
-                io.String.Output(
-                    "report", display_name="report", tooltip="Each sentence and how it was read."
-                ),
+                emotion_output(),
+                report_output("Each sentence and how it was read."),
             ],
         )
 
@@ -114,18 +104,14 @@ class SynchroRaMaEmotionFromSpeech(io.ComfyNode):
             category=CATEGORY,
             description="Estimates from the sound of a voice what is felt, frame by frame.",
             inputs=[
-                io.Audio.Input("audio", tooltip="One clip of speech. Silence counts as neutral."),
-                _fps_input(),
+                _voice_input(),
+                fps_input(),
                 _model_input(
                     "The built-in network, or a Hugging Face audio classification folder in "
                     "models/synchrorama, which takes its place."
                 ),
             ],
-            outputs=[
-                EmotionSocket.Output(
-                    "emotion", display_name="emotion", tooltip="What is felt, frame by frame."
-                )
-            ],
+            outputs=[emotion_output()],
         )
 
     @classmethod
@@ -156,27 +142,19 @@ class SynchroRaMaEmotionValenceArousal(io.ComfyNode):
             description="Estimates from the sound of a voice how pleasant (valence) and how "
             "excited (arousal) it is, frame by frame.",
             inputs=[
-                io.Audio.Input("audio", tooltip="One clip of speech. Silence counts as neutral."),
-                _fps_input(),
+                _voice_input(),
+                fps_input(),
                 _model_input(
                     "The built-in network, or a Hugging Face folder in models/synchrorama that "
                     "tells arousal, dominance and valence, which takes its place."
                 ),
-                io.Float.Input(
+                number(
                     "prosody",
-                    default=1.0,
-                    min=0.0,
-                    max=2.0,
-                    step=0.05,
-                    tooltip="How far pitch, loudness and rate move arousal within the clip: 0 not "
+                    "How far pitch, loudness and rate move arousal within the clip: 0 not "
                     "at all, 2 twice as far.",
                 ),
             ],
-            outputs=[
-                EmotionSocket.Output(
-                    "emotion", display_name="emotion", tooltip="What is felt, frame by frame."
-                )
-            ],
+            outputs=[emotion_output()],
         )
 
     @classmethod

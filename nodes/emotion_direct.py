@@ -11,6 +11,7 @@ from ..models.speech import frame_count
 from ..models.types import EMOTIONS, Emotion
 from . import host
 from .emotion import CATEGORY
+from .inputs import emotion_output, fps_input, number, plot_output, plot_size, report_output
 from .types import Audio, EmotionSocket, one_speech
 
 
@@ -39,25 +40,18 @@ class SynchroRaMaEmotionFuse(io.ComfyNode):
                     for name, tooltip in estimates.items()
                 ),
                 *(
-                    io.Float.Input(
+                    number(
                         f"{name}_weight",
-                        default=1.0,
-                        min=0.0,
-                        max=4.0,
-                        step=0.05,
-                        tooltip=f"How much '{name}' counts in comparison with the others; 0 leaves "
+                        f"How much '{name}' counts in comparison with the others; 0 leaves "
                         "it out entirely.",
+                        high=4.0,
                     )
                     for name in estimates
                 ),
             ],
             outputs=[
-                EmotionSocket.Output(
-                    "emotion", display_name="emotion", tooltip="What is felt, all told."
-                ),
-                io.String.Output(
-                    "report", display_name="report", tooltip="Who contradicts whom, and when."
-                ),
+                emotion_output("What is felt, all told."),
+                report_output("Who contradicts whom, and when."),
             ],
         )
 
@@ -106,30 +100,19 @@ class SynchroRaMaEmotionDirect(io.ComfyNode):
                     tooltip="From one moment to the next: smooth changes gently, linear evenly, "
                     "hold jumps.",
                 ),
-                io.Float.Input(
-                    "blend",
-                    default=1.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.05,
-                    tooltip="Over a connected 'emotion': 0 keeps that, 1 replaces it.",
+                number(
+                    "blend", "Over a connected 'emotion': 0 keeps that, 1 replaces it.", high=1.0
                 ),
-                io.Float.Input(
-                    "fps",
-                    default=25.0,
-                    min=8.0,
-                    max=60.0,
-                    step=0.001,
-                    tooltip="Frames a second of the video, 8 to 60. A connected 'emotion' brings "
-                    "its own.",
+                fps_input(
+                    "Frames a second of the video, 8 to 60. A connected 'emotion' brings its own."
                 ),
-                io.Float.Input(
+                number(
                     "seconds",
-                    default=4.0,
-                    min=0.04,
-                    max=3600.0,
+                    "Length of the clip where neither 'emotion' nor 'audio' is connected.",
+                    4.0,
+                    low=0.04,
+                    high=3600.0,
                     step=0.01,
-                    tooltip="Length of the clip where neither 'emotion' nor 'audio' is connected.",
                 ),
                 EmotionSocket.Input(
                     "emotion",
@@ -183,20 +166,7 @@ class SynchroRaMaEmotionPlot(io.ComfyNode):
             "words, and tells them in words.",
             inputs=[
                 EmotionSocket.Input("emotion", tooltip="The emotion to look at."),
-                io.Int.Input(
-                    "width",
-                    default=1024,
-                    min=256,
-                    max=4096,
-                    tooltip="Width of the picture in pixels. Wider shows more of each second.",
-                ),
-                io.Int.Input(
-                    "height",
-                    default=768,
-                    min=160,
-                    max=4096,
-                    tooltip="Height of the picture in pixels. Taller spreads the curves apart.",
-                ),
+                *plot_size(),
                 io.String.Input(
                     "text",
                     optional=True,
@@ -208,7 +178,7 @@ class SynchroRaMaEmotionPlot(io.ComfyNode):
                 io.Audio.Input("audio", optional=True, tooltip="The speech it belongs to."),
             ],
             outputs=[
-                io.Image.Output("plot", display_name="plot", tooltip="The curves as a picture."),
+                plot_output(),
                 io.String.Output("summary", display_name="summary", tooltip="The same in words."),
             ],
         )

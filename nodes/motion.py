@@ -11,6 +11,7 @@ from ..models.motion.frames import MotionFrames
 from ..models.types import Emotion, Motion, Portrait
 from ..models.video.plot import motion_plot
 from . import host
+from .inputs import fps_input, motion_output, number, plot_output, plot_size, seed_input
 from .types import Audio, EmotionSocket, MotionSocket, PortraitSocket, one_speech
 
 CATEGORY = "SynchroRaMa/4 motion"
@@ -30,91 +31,50 @@ class SynchroRaMaMotionFromAudio(io.ComfyNode):
             "head and eyes.",
             inputs=[
                 io.Audio.Input("audio", tooltip="One clip of speech, in any language."),
-                io.Float.Input(
-                    "fps",
-                    default=25.0,
-                    min=8.0,
-                    max=60.0,
-                    step=0.001,
-                    tooltip="Frames a second of the video, 8 to 60. More is smoother and slower; "
-                    "the lips stay in time at any value.",
+                fps_input(
+                    "Frames a second of the video, 8 to 60. More is smoother and slower; "
+                    "the lips stay in time at any value."
                 ),
-                io.Int.Input(
+                seed_input(
                     "seed",
-                    default=0,
-                    min=0,
-                    max=0xFFFFFFFFFFFFFFFF,
-                    control_after_generate=True,
-                    tooltip="Chooses one of many takes of head, blinks, gaze and brows; the lips "
+                    "Chooses one of many takes of head, blinks, gaze and brows; the lips "
                     "stay the same. The same seed gives the same motion.",
+                    control_after_generate=True,
                 ),
-                io.Float.Input(
+                number(
                     "lips",
-                    default=1.0,
-                    min=0.0,
-                    max=2.0,
-                    step=0.05,
-                    tooltip="How far the mouth moves to speak: 0 keeps it still, 2 moves it twice "
-                    "as far.",
+                    "How far the mouth moves to speak: 0 keeps it still, 2 moves it twice as far.",
                 ),
-                io.Float.Input(
-                    "head",
-                    default=1.0,
-                    min=0.0,
-                    max=2.0,
-                    step=0.05,
-                    tooltip="How far the head moves: 0 keeps it still, 2 moves it twice as far.",
+                number(
+                    "head", "How far the head moves: 0 keeps it still, 2 moves it twice as far."
                 ),
-                io.Float.Input(
-                    "blinks",
-                    default=1.0,
-                    min=0.0,
-                    max=2.0,
-                    step=0.05,
-                    tooltip="How far the lids close in a blink: 0 not at all, 1 all the way.",
-                ),
+                number("blinks", "How far the lids close in a blink: 0 not at all, 1 all the way."),
                 PortraitSocket.Input(
                     "portrait",
                     optional=True,
                     tooltip="Starts from this face's own expression instead of a neutral one.",
                 ),
-                io.Float.Input(
+                number(
                     "expression",
-                    default=1.0,
-                    min=0.0,
-                    max=2.0,
-                    step=0.05,
+                    "How strongly the emotion shows: 0 not at all, 2 twice as strongly.",
                     optional=True,
-                    tooltip="How strongly the emotion shows: 0 not at all, 2 twice as strongly.",
                 ),
-                io.Float.Input(
+                number(
                     "brows",
-                    default=1.0,
-                    min=0.0,
-                    max=2.0,
-                    step=0.05,
+                    "How far the brows move with the voice: 0 not at all, 2 twice as far.",
                     optional=True,
-                    tooltip="How far the brows move with the voice: 0 not at all, 2 twice as far.",
                 ),
-                io.Float.Input(
+                number(
                     "gaze",
-                    default=1.0,
-                    min=0.0,
-                    max=2.0,
-                    step=0.05,
-                    optional=True,
-                    tooltip="How far the eyes look around: 0 keeps them still, 2 lets them wander "
+                    "How far the eyes look around: 0 keeps them still, 2 lets them wander "
                     "twice as far.",
-                ),
-                io.Float.Input(
-                    "temperature",
-                    default=1.0,
-                    min=0.0,
-                    max=2.0,
-                    step=0.05,
                     optional=True,
-                    tooltip="How freely head, brows and expression move: 0 gives the most usual "
+                ),
+                number(
+                    "temperature",
+                    "How freely head, brows and expression move: 0 gives the most usual "
                     "motion, 1 the variety it learned, 2 more than that.",
+                    optional=True,
                 ),
                 EmotionSocket.Input(
                     "emotion",
@@ -131,11 +91,7 @@ class SynchroRaMaMotionFromAudio(io.ComfyNode):
                     "are set.",
                 ),
             ],
-            outputs=[
-                MotionSocket.Output(
-                    "motion", display_name="motion", tooltip="How the face moves, frame by frame."
-                )
-            ],
+            outputs=[motion_output("How the face moves, frame by frame.")],
         )
 
     @classmethod
@@ -220,24 +176,9 @@ class SynchroRaMaMotionPlot(io.ComfyNode):
             inputs=[
                 MotionSocket.Input("motion", tooltip="The motion to look at."),
                 io.Audio.Input("audio", tooltip="The speech it was made from."),
-                io.Int.Input(
-                    "width",
-                    default=1024,
-                    min=256,
-                    max=4096,
-                    tooltip="Width of the picture in pixels. Wider shows more of each second.",
-                ),
-                io.Int.Input(
-                    "height",
-                    default=768,
-                    min=160,
-                    max=4096,
-                    tooltip="Height of the picture in pixels. Taller spreads the curves apart.",
-                ),
+                *plot_size(),
             ],
-            outputs=[
-                io.Image.Output("plot", display_name="plot", tooltip="The curves as a picture.")
-            ],
+            outputs=[plot_output()],
         )
 
     @classmethod

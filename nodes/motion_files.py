@@ -12,6 +12,7 @@ from ..models.portrait.landmarker import FaceLandmarker
 from ..models.portrait.track import AVERAGE, REFERENCES, motion_from_video
 from ..models.types import Motion, Portrait
 from . import host
+from .inputs import fps_input, motion_output, number, plot_output, plot_size, report_output
 from .motion import CATEGORY
 from .types import MotionSocket, PortraitSocket
 
@@ -32,22 +33,13 @@ class SynchroRaMaMotionFromVideo(io.ComfyNode):
             "expressions and the turns of its head.",
             inputs=[
                 io.Image.Input("images", tooltip="The frames of a video with one person."),
-                io.Float.Input(
-                    "fps",
-                    default=25.0,
-                    min=8.0,
-                    max=60.0,
-                    step=0.001,
-                    tooltip="The video's frames a second, 8 to 60; Get Video Components tells it.",
-                ),
-                io.Float.Input(
+                fps_input("The video's frames a second, 8 to 60; Get Video Components tells it."),
+                number(
                     "smooth",
-                    default=0.04,
-                    min=0.0,
-                    max=2.0,
-                    step=0.01,
-                    tooltip="Over how many seconds the motion is smoothed: 0 keeps every jitter, "
+                    "Over how many seconds the motion is smoothed: 0 keeps every jitter, "
                     "more than 0.1 softens blinks and lips.",
+                    0.04,
+                    step=0.01,
                 ),
                 io.Combo.Input(
                     "reference",
@@ -64,14 +56,10 @@ class SynchroRaMaMotionFromVideo(io.ComfyNode):
                 ),
             ],
             outputs=[
-                MotionSocket.Output(
-                    "motion", display_name="motion", tooltip="How the filmed face moves."
-                ),
-                io.String.Output(
-                    "report",
-                    display_name="report",
-                    tooltip="How many frames were bridged because no face was seen, and how far "
-                    "the head turns.",
+                motion_output("How the filmed face moves."),
+                report_output(
+                    "How many frames were bridged because no face was seen, and how far "
+                    "the head turns."
                 ),
             ],
         )
@@ -117,13 +105,12 @@ class SynchroRaMaMotionLoad(io.ComfyNode):
                     tooltip="A .safetensors or .csv in ComfyUI's input folder, or one that Save "
                     "Motion wrote, marked [output].",
                 ),
-                io.Float.Input(
+                number(
                     "fps",
-                    default=0.0,
-                    min=0.0,
-                    max=60.0,
+                    "Rows a second of a CSV, 8 to 60; 0 finds it from its timecodes.",
+                    0.0,
+                    high=60.0,
                     step=0.001,
-                    tooltip="Rows a second of a CSV, 8 to 60; 0 finds it from its timecodes.",
                 ),
                 io.Combo.Input(
                     "angles",
@@ -134,10 +121,8 @@ class SynchroRaMaMotionLoad(io.ComfyNode):
                 ),
             ],
             outputs=[
-                MotionSocket.Output(
-                    "motion", display_name="motion", tooltip="The motion in the file."
-                ),
-                io.String.Output("report", display_name="report", tooltip="What was found there."),
+                motion_output("The motion in the file."),
+                report_output("What was found there."),
             ],
         )
 
@@ -208,20 +193,7 @@ class SynchroRaMaMotionActionUnits(io.ComfyNode):
             description="Reads a motion as facial action units (FACS), as a picture and a table.",
             inputs=[
                 MotionSocket.Input("motion", tooltip="The motion to read."),
-                io.Int.Input(
-                    "width",
-                    default=1024,
-                    min=256,
-                    max=4096,
-                    tooltip="Width of the picture in pixels. Wider shows more of each second.",
-                ),
-                io.Int.Input(
-                    "height",
-                    default=1024,
-                    min=320,
-                    max=4096,
-                    tooltip="Height of the picture in pixels. Taller spreads the curves apart.",
-                ),
+                *plot_size(height=1024, least=320),
                 MotionSocket.Input(
                     "neutral",
                     optional=True,
@@ -230,7 +202,7 @@ class SynchroRaMaMotionActionUnits(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Image.Output("plot", display_name="plot", tooltip="A curve for each unit."),
+                plot_output("A curve for each unit."),
                 io.String.Output(
                     "table", display_name="table", tooltip="Mean and largest value of each unit."
                 ),

@@ -14,14 +14,9 @@ from ..models.motion.takes import ContactSheet, all_takes, picked, seeds_of
 from ..models.speech import frame_count
 from ..models.types import Emotion, Motion, Portrait
 from . import host
+from .inputs import fps_input, motion_output, number, seed_input
 from .motion import CATEGORY
 from .types import Audio, EmotionSocket, MotionSocket, PortraitSocket, one_speech
-
-
-def _number(
-    name: str, default: float, low: float, high: float, tooltip: str, step: float = 0.05
-) -> io.Float.Input:
-    return io.Float.Input(name, default=default, min=low, max=high, step=step, tooltip=tooltip)
 
 
 class SynchroRaMaMotionTakes(io.ComfyNode):
@@ -39,15 +34,10 @@ class SynchroRaMaMotionTakes(io.ComfyNode):
             inputs=[
                 io.Audio.Input("audio", tooltip="One clip of speech, in any language."),
                 PortraitSocket.Input("portrait", tooltip="Whose face is shown and moved."),
-                _number(
-                    "fps", 25.0, 8.0, 60.0, "Frames a second of the video, 8 to 60.", step=0.001
-                ),
-                io.Int.Input(
+                fps_input("Frames a second of the video, 8 to 60."),
+                seed_input(
                     "first_seed",
-                    default=0,
-                    min=0,
-                    max=0xFFFFFFFFFFFFFFFF,
-                    tooltip="Seed of the first take; the next ones count up from it. Each is the "
+                    "Seed of the first take; the next ones count up from it. Each is the "
                     "take that Motion from Audio makes with that seed.",
                 ),
                 io.Int.Input(
@@ -72,17 +62,14 @@ class SynchroRaMaMotionTakes(io.ComfyNode):
                     tooltip="How many moments of each take are drawn, where the takes differ most. "
                     "More show more and take longer.",
                 ),
-                _number("lips", 1.0, 0.0, 2.0, "How far the mouth moves to speak, 0 to 2."),
-                _number("expression", 1.0, 0.0, 2.0, "How strongly the emotion shows, 0 to 2."),
-                _number("head", 1.0, 0.0, 2.0, "How far the head moves, 0 to 2."),
-                _number("blinks", 1.0, 0.0, 2.0, "How far the lids close in a blink, 0 to 2."),
-                _number("brows", 1.0, 0.0, 2.0, "How far the brows move with the voice, 0 to 2."),
-                _number("gaze", 1.0, 0.0, 2.0, "How far the eyes look around, 0 to 2."),
-                _number(
+                number("lips", "How far the mouth moves to speak, 0 to 2."),
+                number("expression", "How strongly the emotion shows, 0 to 2."),
+                number("head", "How far the head moves, 0 to 2."),
+                number("blinks", "How far the lids close in a blink, 0 to 2."),
+                number("brows", "How far the brows move with the voice, 0 to 2."),
+                number("gaze", "How far the eyes look around, 0 to 2."),
+                number(
                     "temperature",
-                    1.0,
-                    0.0,
-                    2.0,
                     "How much the takes differ: 0 hardly, 1 as people do, 2 more than that.",
                 ),
                 EmotionSocket.Input(
@@ -92,9 +79,7 @@ class SynchroRaMaMotionTakes(io.ComfyNode):
                 ),
             ],
             outputs=[
-                MotionSocket.Output(
-                    "motion", display_name="motion", tooltip="The take that was picked."
-                ),
+                motion_output("The take that was picked."),
                 io.Image.Output(
                     "sheet", display_name="sheet", tooltip="All takes, a row each, with their seed."
                 ),
@@ -155,58 +140,52 @@ class SynchroRaMaMotionAdjust(io.ComfyNode):
                     tooltip="What 'scale' to 'mirror' change: everything, or a list of lips, jaw, "
                     "brows, eyes, gaze, cheeks, head and names of coefficients like jawOpen.",
                 ),
-                _number(
+                number(
                     "scale",
-                    1.0,
-                    -4.0,
-                    4.0,
                     "How strong the parts are: 0 keeps them still, 1 as they are, 2 twice.",
+                    low=-4.0,
+                    high=4.0,
                 ),
-                _number(
+                number(
                     "offset",
-                    0.0,
-                    -1.0,
-                    1.0,
                     "Added to the parts' coefficients in every frame; the head gets none.",
+                    0.0,
+                    low=-1.0,
+                    high=1.0,
                     step=0.01,
                 ),
-                _number(
+                number(
                     "smooth",
-                    0.0,
-                    0.0,
-                    5.0,
                     "Over how many seconds the parts are smoothed; 0 leaves them sharp.",
+                    0.0,
+                    high=5.0,
                     step=0.01,
                 ),
-                _number(
-                    "lowest", 0.0, 0.0, 1.0, "The parts' coefficients never go below.", step=0.01
+                number(
+                    "lowest", "The parts' coefficients never go below.", 0.0, high=1.0, step=0.01
                 ),
-                _number(
-                    "highest", 1.0, 0.0, 1.0, "The parts' coefficients never go above.", step=0.01
-                ),
+                number("highest", "The parts' coefficients never go above.", high=1.0, step=0.01),
                 io.Boolean.Input(
                     "mirror", default=False, tooltip="Exchanges left and right in the parts."
                 ),
-                _number(
-                    "start", 0.0, 0.0, 36000.0, "Second from which the motion is kept.", step=0.01
+                number(
+                    "start", "Second from which the motion is kept.", 0.0, high=36000.0, step=0.01
                 ),
-                _number(
+                number(
                     "end",
-                    0.0,
-                    0.0,
-                    36000.0,
                     "Second up to which it is kept; 0 keeps it to its end.",
+                    0.0,
+                    high=36000.0,
                     step=0.01,
                 ),
-                _number(
-                    "speed", 1.0, 0.1, 10.0, "How fast it plays: 2 is twice as fast.", step=0.01
+                number(
+                    "speed", "How fast it plays: 2 is twice as fast.", low=0.1, high=10.0, step=0.01
                 ),
-                _number(
+                number(
                     "fps",
-                    0.0,
-                    0.0,
-                    60.0,
                     "Frames a second of the result, 8 to 60; 0 keeps the motion's own.",
+                    0.0,
+                    high=60.0,
                     step=0.001,
                 ),
                 PortraitSocket.Input(
@@ -290,28 +269,31 @@ class SynchroRaMaMotionMix(io.ComfyNode):
                     tooltip="blend goes over from base to layer; add puts what the layer moves on "
                     "top, with weights up to 2.",
                 ),
-                _number("lips", 0.0, 0.0, 2.0, f"How much of the lips comes {share}"),
-                _number("jaw", 0.0, 0.0, 2.0, f"How much of the jaw comes {share}"),
-                _number("brows", 0.0, 0.0, 2.0, f"How much of the brows comes {share}"),
-                _number("eyes", 0.0, 0.0, 2.0, f"How much of lids and blinks comes {share}"),
-                _number("gaze", 0.0, 0.0, 2.0, f"How much of the eyes' direction comes {share}"),
-                _number("cheeks", 0.0, 0.0, 2.0, f"How much of cheeks and nose comes {share}"),
-                _number("head", 0.0, 0.0, 2.0, f"How much of the head's motion comes {share}"),
-                _number(
-                    "start", 0.0, 0.0, 36000.0, "Second from which the layer shows.", step=0.01
-                ),
-                _number(
+                number("lips", f"How much of the lips comes {share}", 0.0),
+                number("jaw", f"How much of the jaw comes {share}", 0.0),
+                number("brows", f"How much of the brows comes {share}", 0.0),
+                number("eyes", f"How much of lids and blinks comes {share}", 0.0),
+                number("gaze", f"How much of the eyes' direction comes {share}", 0.0),
+                number("cheeks", f"How much of cheeks and nose comes {share}", 0.0),
+                number("head", f"How much of the head's motion comes {share}", 0.0),
+                number("start", "Second from which the layer shows.", 0.0, high=36000.0, step=0.01),
+                number(
                     "end",
-                    0.0,
-                    0.0,
-                    36000.0,
                     "Second up to which the layer shows; 0 is the clip's end.",
+                    0.0,
+                    high=36000.0,
                     step=0.01,
                 ),
-                _number(
-                    "fade_in", 0.0, 0.0, 3600.0, "Seconds it takes to come, from 'start' on.", 0.01
+                number(
+                    "fade_in",
+                    "Seconds it takes to come, from 'start' on.",
+                    0.0,
+                    high=3600.0,
+                    step=0.01,
                 ),
-                _number("fade_out", 0.0, 0.0, 3600.0, "Seconds it takes to go, up to 'end'.", 0.01),
+                number(
+                    "fade_out", "Seconds it takes to go, up to 'end'.", 0.0, high=3600.0, step=0.01
+                ),
                 PortraitSocket.Input(
                     "portrait",
                     optional=True,
@@ -319,7 +301,7 @@ class SynchroRaMaMotionMix(io.ComfyNode):
                     "instead of a neutral one.",
                 ),
             ],
-            outputs=[MotionSocket.Output("motion", display_name="motion", tooltip="Both in one.")],
+            outputs=[motion_output("Both in one.")],
         )
 
     @classmethod

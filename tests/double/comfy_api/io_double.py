@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 
 class _Typed:
-    Parent: Any = None
+    Parent: ClassVar[Any] = None
 
     @property
     def io_type(self) -> str:
         return self.Parent.io_type
 
 
-class Input(_Typed):
-    def __init__(
-        self, id, display_name=None, optional=False, tooltip=None, lazy=None, extra_dict=None
-    ):
-        self.id, self.display_name, self.optional = id, display_name, optional
-        self.tooltip, self.lazy, self.extra_dict = tooltip, lazy, extra_dict or {}
+@dataclass(eq=False)
+class _Part(_Typed):
+    """What every input has."""
+
+    id: str
+    display_name: str | None = None
+    optional: bool = False
+    tooltip: str | None = None
+    lazy: bool | None = None
 
 
+@dataclass(eq=False)
+class Input(_Part):
+    extra_dict: dict | None = None
+
+
+@dataclass(eq=False)
 class Output(_Typed):
-    def __init__(self, id=None, display_name=None, tooltip=None, is_output_list=False):
-        self.id, self.display_name = id, display_name
-        self.tooltip, self.is_output_list = tooltip, is_output_list
+    id: str | None = None
+    display_name: str | None = None
+    tooltip: str | None = None
+    is_output_list: bool = False
 
 
 def Custom(io_type):  # noqa: N802
@@ -33,12 +43,6 @@ def Custom(io_type):  # noqa: N802
     made.Input = type("Input", (Input,), {"Parent": made})
     made.Output = type("Output", (Output,), {"Parent": made})
     return made
-
-
-class _NumberInput(Input):
-    def __init__(self, id, display_name, optional, tooltip, lazy, default, min, max, step):
-        super().__init__(id, display_name, optional, tooltip, lazy)
-        self.default, self.min, self.max, self.step = default, min, max, step
 
 
 Image = Custom("IMAGE")
@@ -52,96 +56,49 @@ Boolean = Custom("BOOLEAN")
 Combo = Custom("COMBO")
 
 
-class _IntInput(_NumberInput):
+@dataclass(eq=False)
+class _Widget(_Part):
+    """What can be set in the node itself."""
+
+    default: Any = None
+
+
+@dataclass(eq=False)
+class _IntInput(_Widget):
     Parent = Int
-
-    def __init__(
-        self,
-        id,
-        display_name=None,
-        optional=False,
-        tooltip=None,
-        lazy=None,
-        default=None,
-        min=None,
-        max=None,
-        step=None,
-        control_after_generate=None,
-    ):
-        super().__init__(id, display_name, optional, tooltip, lazy, default, min, max, step)
-        self.control_after_generate = control_after_generate
+    min: int | None = None
+    max: int | None = None
+    step: int | None = None
+    control_after_generate: bool | None = None
 
 
-class _FloatInput(_NumberInput):
+@dataclass(eq=False)
+class _FloatInput(_Widget):
     Parent = Float
-
-    def __init__(
-        self,
-        id,
-        display_name=None,
-        optional=False,
-        tooltip=None,
-        lazy=None,
-        default=None,
-        min=None,
-        max=None,
-        step=None,
-        round=None,
-    ):
-        super().__init__(id, display_name, optional, tooltip, lazy, default, min, max, step)
-        self.round = round
+    min: float | None = None
+    max: float | None = None
+    step: float | None = None
+    round: float | None = None
 
 
-class _StringInput(Input):
+@dataclass(eq=False)
+class _StringInput(_Widget):
     Parent = String
-
-    def __init__(
-        self,
-        id,
-        display_name=None,
-        optional=False,
-        tooltip=None,
-        multiline=False,
-        placeholder=None,
-        default=None,
-    ):
-        super().__init__(id, display_name, optional, tooltip)
-        self.multiline, self.placeholder, self.default = multiline, placeholder, default
+    multiline: bool = False
+    placeholder: str | None = None
 
 
-class _BooleanInput(Input):
+@dataclass(eq=False)
+class _BooleanInput(_Widget):
     Parent = Boolean
-
-    def __init__(
-        self,
-        id,
-        display_name=None,
-        optional=False,
-        tooltip=None,
-        lazy=None,
-        default=None,
-        label_on=None,
-        label_off=None,
-    ):
-        super().__init__(id, display_name, optional, tooltip, lazy)
-        self.default, self.label_on, self.label_off = default, label_on, label_off
+    label_on: str | None = None
+    label_off: str | None = None
 
 
-class _ComboInput(Input):
+@dataclass(eq=False)
+class _ComboInput(_Widget):
     Parent = Combo
-
-    def __init__(
-        self,
-        id,
-        options=None,
-        display_name=None,
-        optional=False,
-        tooltip=None,
-        lazy=None,
-        default=None,
-    ):
-        super().__init__(id, display_name, optional, tooltip, lazy)
-        self.options, self.default = options, default
+    options: list | None = None
 
 
 Int.Input, Float.Input, String.Input = _IntInput, _FloatInput, _StringInput
