@@ -8,7 +8,7 @@ Shapes: F frames, C latent channels, H W latent pixels.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, cast
 
 import comfy.conds
@@ -22,26 +22,18 @@ import comfy.supported_models_base
 import torch
 from torch import Tensor
 
+from ..models.render.clip import Clip
 from ..models.render.codec import PixelUnshuffle
 from ..models.render.config import RendererConfig, UNetConfig
 from ..models.render.keys import checked
 from ..models.render.layers import Operations, Torch
+from ..models.render.sample import SEAM, mixed, spared
 from ..models.render.spatial import Banks
 from ..models.render.unet import Conditions, UNet
+from ..models.render.weights import trained_paths
 from ..models.render.windows import in_windows
 
 CLIP = "synchrorama_clip"  # the key in a CONDITIONING under which our conditions are
-SEAM = 3  # frames by which windows move from step to step, as in EchoMimic's fast sampler
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Clip:
-    """A clip's conditions in a CONDITIONING; None has no part in the result."""
-
-    motion: Tensor | None = None  # [F, C, H, W] the motion frames' latents, as the VAE made them
-    reference: Banks | None = None
-    emotion: Tensor | None = None  # [F, 256] Z_emo
-    speech: Tensor | None = None  # [F, L, M] speech features
 
 
 class NativeUNet(UNet):
@@ -83,31 +75,46 @@ class NativeUNet(UNet):
             banks = cast(Banks, conditions.reference).to(x)
             conditions = replace(conditions, reference=self.cache(banks))
         shift = SEAM * _step_index(options)
+        strength = float(given.get("strength", 1.0))
         parts = [
-            self._clip(x, timesteps, conditions, slice(i * frames, (i + 1) * frames), shift)
+            self._clip(
+                x, timesteps, conditions, slice(i * frames, (i + 1) * frames), shift, strength
+            )
             for i in range(clips)
         ]
         return torch.cat(parts)
 
     def _clip(
-        self, x: Tensor, timesteps: Tensor, given: Conditions, rows: slice, shift: int
+        self,
+        x: Tensor,
+        timesteps: Tensor,
+        given: Conditions,
+        rows: slice,
+        shift: int,
+        strength: float,
     ) -> Tensor:
         """One clip [F, C, H, W], in windows when it is longer than one."""
         call = super().forward
+        motion = x if given.motion is None else given.motion
 
-        def denoise(start: int, stop: int) -> Tensor:
+        def window(x: Tensor, motion: Tensor, level: float, start: int) -> Tensor:
             comfy.model_management.throw_exception_if_processing_interrupted()
-            at = slice(rows.start + start, rows.start + stop)
+            at = slice(rows.start + start, rows.start + start + len(x))
             cut = replace(
                 given,
-                motion=None if given.motion is None else given.motion[at],
+                motion=None if given.motion is None else motion,
                 emotion=None if given.emotion is None else given.emotion[at],
                 speech=None if given.speech is None else given.speech[at],
                 context=None if given.context is None else given.context[at],
             )
-            return call(x[at], timesteps[at], cut)
+            return mixed(call(x, timesteps[at], cut), motion, strength)
 
-        return in_windows(denoise, x[rows], self.window, shift)
+        denoise, own = spared(window), motion[rows]
+
+        def between(start: int, stop: int) -> Tensor:
+            return denoise(x[rows][start:stop], own[start:stop], 0.0, start)
+
+        return in_windows(between, x[rows], self.window, shift)
 
 
 def _step_index(options: Mapping[str, Any]) -> int:
@@ -130,6 +137,8 @@ class MotionSampling(comfy.model_sampling.ModelSamplingDiscreteFlow, comfy.model
 
 class RendererModel(comfy.model_base.BaseModel):
     """A renderer in ComfyUI."""
+
+    trained: frozenset[str] = frozenset()  # paths of ours that have an effect
 
     def __init__(self, settings: Settings) -> None:
         kinds = comfy.model_base.ModelType
@@ -160,6 +169,7 @@ class RendererModel(comfy.model_base.BaseModel):
             out["speech"] = comfy.conds.CONDRegular(clip.speech)
         if clip.reference is not None:
             out["reference"] = comfy.conds.CONDConstant(clip.reference)
+        out["strength"] = comfy.conds.CONDConstant(clip.strength)
         return out
 
 
@@ -178,11 +188,15 @@ def _require_fit(clip: Clip, noise: Tensor) -> None:
 
 
 class _Latents(comfy.latent_formats.LatentFormat):
-    """Latents that are used as they come."""
+    """Latents that are used as they come; the mean of a block is its preview."""
 
     def __init__(self, channels: int, downscale: int) -> None:
         self.latent_channels = channels
         self.spacial_downscale_ratio = downscale
+        block = downscale**2
+        self.latent_rgb_factors = [
+            [float(i // block == colour) / block for colour in range(3)] for i in range(channels)
+        ]
 
 
 class Settings(comfy.supported_models_base.BASE):
@@ -236,6 +250,7 @@ def build_model(renderer: RendererConfig, tensors: Mapping[str, Tensor], name: s
         {key: value.to(dtype) for key, value in complete.items()}, assign=is_dynamic
     )
     model.diffusion_model.train(False).requires_grad_(False)
+    model.trained = trained_paths(complete)
     return patcher
 
 
