@@ -9,7 +9,9 @@ Shapes: T frames or rows.
 Source: the column names and their order, the timecode and the units are those of recordings of the
 app that alexdjulin/LiveLinkFace-CSV-Retarget-For-Motionbuilder has published. There a turn of the
 eye to the subject's right and down is positive, and eyes at the end of their range have 0.6, which
-is a gaze in radians and in no other unit.
+is a gaze in radians and in no other unit. Nothing public shows a head that turns; its angles are
+what Unreal's ARKit plugin makes of ARKit's rotation in the same breath as the eyes', with the
+vectors (-z, x, y): yaw of pitch of roll, to the subject's right, down, and to its left shoulder.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ..head import rotation_angles, rotation_matrix
 from ..speech import exact_fps
 from ..types import ARKIT_INDEX, ARKIT_NAMES, Motion
 
@@ -44,7 +47,6 @@ _SWAPPED = {
 SHAPES = tuple(_SWAPPED.get(name, name) for name in ARKIT_NAMES)
 HEAD = ("HeadYaw", "HeadPitch", "HeadRoll")
 EYES = ("LeftEyeYaw", "LeftEyePitch", "LeftEyeRoll", "RightEyeYaw", "RightEyePitch", "RightEyeRoll")
-HEAD_SIGNS = (-1.0, 1.0, 1.0)  # of yaw, pitch, roll against ours
 EYE_RAD = (0.60, 0.55)  # yaw and pitch of an eye at coefficient 1, as the app's recordings have it
 
 _TENSORS = ("coefficients", "head_rotation", "head_translation")
@@ -110,10 +112,12 @@ def load_motion(path: Path, *, fps: float = 0.0, angles: str = RADIANS) -> tuple
 def to_csv(motion: Motion) -> str:
     """A motion as Live Link Face CSV, without the head's shift, which the format lacks."""
     columns = [ARKIT_INDEX[name] for name in SHAPES]
-    pitch, yaw, roll = motion.head_rotation.double().unbind(1)
-    head = torch.stack((yaw, pitch, roll), 1) * torch.tensor(HEAD_SIGNS, dtype=torch.float64)
     values = torch.cat(
-        (motion.coefficients[:, columns].double(), head, _eye_angles(motion.coefficients.double())),
+        (
+            motion.coefficients[:, columns].double(),
+            _to_unreal(motion.head_rotation.double()),
+            _eye_angles(motion.coefficients.double()),
+        ),
         1,
     )
     out = io.StringIO()
@@ -172,9 +176,8 @@ def from_csv(
     shapes = torch.from_numpy(values[:, :52]).float().clamp(0.0, 1.0)
     rotation = torch.zeros(len(shapes), 3)
     if all(turned):
-        yaw, pitch, roll = (values[:, 52:] * HEAD_SIGNS).T
         unit = np.pi / 180 if angles == DEGREES else 1.0
-        rotation = torch.from_numpy(np.stack((pitch, yaw, roll), 1) * unit).float()
+        rotation = _from_unreal(torch.from_numpy(values[:, 52:] * unit)).float()
     else:
         notes.append("no head columns, so the head is still")
     motion = Motion(
@@ -301,6 +304,22 @@ def _timecode(seconds: Fraction) -> str:
     whole, ticks = divmod(total, TICKS * 1000)
     clock = f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}"
     return f"{clock}:{ticks // 1000:02d}.{ticks % 1000:03d}"
+
+
+def _to_unreal(rotation: Tensor) -> Tensor:
+    """Yaw, pitch, roll [T, 3] as Unreal counts them, from our pitch, yaw, roll [T, 3]."""
+    turn = rotation_matrix(rotation)
+    yaw = torch.atan2(turn[:, 0, 2], turn[:, 2, 2])
+    roll = torch.atan2(turn[:, 1, 0], turn[:, 1, 1])
+    return torch.stack((-yaw, (-turn[:, 1, 2]).clamp(-1.0, 1.0).asin(), -roll), 1)
+
+
+def _from_unreal(angles: Tensor) -> Tensor:
+    """The inverse of `_to_unreal`."""
+    yaw, pitch, roll = angles.unbind(1)
+    still = torch.zeros_like(yaw)
+    tilt = rotation_matrix(torch.stack((still, still, -roll), 1))
+    return rotation_angles(rotation_matrix(torch.stack((pitch, -yaw, still), 1)) @ tilt)
 
 
 def _eye_angles(coefficients: Tensor) -> Tensor:

@@ -7,6 +7,8 @@ import math
 import pytest
 import torch
 from safetensors.torch import save_file
+from scipy.spatial.transform import Rotation
+from synchrorama.models.head import rotation_matrix
 from synchrorama.models.motion.files import from_csv, load_motion, save_motion, to_csv
 from synchrorama.models.types import ARKIT_INDEX, Motion
 
@@ -84,7 +86,7 @@ def test_csv_is_what_live_link_face_writes() -> None:
 def test_a_recording_of_the_app_loads() -> None:
     text = recording(
         line(STEPS[0], JawOpen=0.25, JawRight=0.1, EyeBlinkLeft=1.0),
-        line(STEPS[1], JawOpen=0.5, HeadYaw=0.2, HeadPitch=0.1, HeadRoll=-0.05),
+        line(STEPS[1], JawOpen=0.5, HeadPitch=0.1),
         line(STEPS[2]),
         line(STEPS[3], TongueOut=1.0),
     )
@@ -94,9 +96,36 @@ def test_a_recording_of_the_app_loads() -> None:
     assert motion.coefficients[0, ARKIT_INDEX["jawRight"]] == pytest.approx(0.1)
     assert motion.coefficients[0, ARKIT_INDEX["eyeBlinkLeft"]] == 1.0
     assert motion.coefficients[3, ARKIT_INDEX["tongueOut"]] == 1.0
-    pitch, yaw, roll = motion.head_rotation[1].tolist()
-    assert (pitch, yaw, roll) == pytest.approx((0.1, -0.2, -0.05))
+    assert motion.head_rotation[1].tolist() == pytest.approx((0.1, 0.0, 0.0))
     assert len(notes) == 1
+
+
+@pytest.mark.parametrize(
+    ("column", "point", "goes"),
+    [
+        ("HeadYaw", (0.0, 0.0, 1.0), (-1.0, 0.0, 0.0)),  # the nose to the subject's right
+        ("HeadPitch", (0.0, 0.0, 1.0), (0.0, -1.0, 0.0)),  # the nose down
+        ("HeadRoll", (0.0, 1.0, 0.0), (1.0, 0.0, 0.0)),  # the crown to the subject's left
+    ],
+)
+def test_the_head_turns_as_in_the_app(column, point, goes) -> None:
+    motion, _ = from_csv(recording(line(STEPS[0], **{column: math.pi / 2})), "a.csv", fps=25.0)
+    turned = rotation_matrix(motion.head_rotation[0]) @ torch.tensor(point)
+    assert torch.allclose(turned, torch.tensor(goes), atol=1e-6)
+
+
+def test_head_angles_are_unreals_of_the_same_rotation() -> None:
+    """Its conversion of ARKit's quaternions, and its yaw, pitch and roll of a quaternion."""
+    motion = a_motion(20)
+    rows = [row.split(",") for row in to_csv(motion).splitlines()[1:]]
+    written = [[float(cell) for cell in row[54:57]] for row in rows]
+    for angles, row in zip(motion.head_rotation, written, strict=True):
+        x, y, z, w = Rotation.from_matrix(rotation_matrix(angles.double()).numpy()).as_quat()
+        x, y, z, w = -z, x, y, -w
+        yaw = math.atan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
+        pitch = math.asin(2 * (z * x - w * y))
+        roll = math.atan2(-2 * (w * x + y * z), 1 - 2 * (x * x + y * y))
+        assert row == pytest.approx((yaw, pitch, roll), abs=1e-6)
 
 
 def test_eyes_turn_as_in_the_app() -> None:
