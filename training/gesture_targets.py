@@ -44,14 +44,18 @@ POSTURE: dict[str, tuple[float, float, float, float]] = {
 STRENGTH: dict[str, float] = {
     "browDown": 1.0, "browInnerUp": 1.0, "browOuterUp": 1.0, "eyeWide": 1.0, "eyeSquint": 1.0,
     "cheekSquint": 0.9, "noseSneer": 1.0, "mouthSmile": 0.75, "mouthFrown": 1.0,
-    "mouthDimple": 1.0, "mouthStretch": 0.8, "mouthPress": 0.7, "mouthShrugLower": 1.0,
-    "mouthUpperUp": 0.9, "mouthLowerDown": 0.5, "jawOpen": 0.65,
+    "mouthDimple": 1.0, "mouthStretch": 1.0, "mouthPress": 0.7, "mouthShrugLower": 1.0,
+    "mouthUpperUp": 1.0, "mouthLowerDown": 0.5, "jawOpen": 0.65,
 }  # fmt: skip
-# Movements that hide each other on the face: inner brows that rise and brows that lower, or a
-# sneer and corners that hang. Where a prototype asks for both, the one that marks it has to show.
-GIVES_WAY: dict[tuple[str, str], float] = {
-    ("sad", "browDown"): 0.35, ("fearful", "browDown"): 0.3, ("disgusted", "mouthFrown"): 0.3,
-    ("contemptuous", "mouthSmile"): 0.7,
+# What stands out, and what hides it and gives way. Movements that hide each other: inner brows that
+# rise and brows that lower; an upper lip that rises or lips that stretch and a mouth that hangs
+# or drops; lids that widen and lids that tighten.
+EMPHASIS: dict[tuple[str, str], float] = {
+    ("sad", "browDown"): 0.35, ("contemptuous", "mouthSmile"): 0.7,
+    ("disgusted", "mouthUpperUp"): 1.5, ("disgusted", "mouthShrugLower"): 1.2,
+    ("disgusted", "mouthFrown"): 0.3,
+    ("fearful", "mouthStretch"): 1.2, ("fearful", "browDown"): 0.3, ("fearful", "browOuterUp"): 0.6,
+    ("fearful", "jawOpen"): 0.4, ("fearful", "eyeSquint"): 0.0,
 }  # fmt: skip
 
 
@@ -63,7 +67,7 @@ def expression_table() -> Array:
         plain = name.removesuffix("Left").removesuffix("Right")
         table[:, k] *= STRENGTH[plain]
         for row, emotion in enumerate(EMOTIONS):
-            table[row, k] *= GIVES_WAY.get((emotion, plain), 1.0)
+            table[row, k] *= EMPHASIS.get((emotion, plain), 1.0)
     return table.clip(0.0, 1.0).astype(np.float32)
 
 

@@ -65,7 +65,7 @@ def read_action_units(
         )
         (upper if number in UPPER else lower).append(track)
     picture = sheet.draw([(1.0, upper), (1.0, lower)])
-    return picture, _table(units, rate, motion.fps) + _reading(motion, units, neutral)
+    return picture, _table(units, rate, motion.fps) + _reading(motion, neutral)
 
 
 def _table(units: Tensor, rate: float, fps: float) -> str:
@@ -79,7 +79,7 @@ def _table(units: Tensor, rate: float, fps: float) -> str:
     return "\n".join(lines)
 
 
-def _reading(motion: Motion, units: Tensor, neutral: Motion | None) -> str:
+def _reading(motion: Motion, neutral: Motion | None) -> str:
     """Which emotion's prototype the face resembles, over the same face saying the same."""
     if neutral is None:
         return ""
@@ -89,7 +89,7 @@ def _reading(motion: Motion, units: Tensor, neutral: Motion | None) -> str:
             f"{neutral.frames} at {neutral.fps:g}. Make both from the same audio with the same "
             "'fps', 'neutral' without an emotion."
         )
-    likeness = read_emotion(units.mean(0), action_units(neutral.coefficients).mean(0))
+    likeness = read_emotion(motion.coefficients.mean(0), neutral.coefficients.mean(0))
     order = likeness.argsort(descending=True, stable=True).tolist()
     found = ", ".join(f"{EMOTIONS[i]} {float(likeness[i]):+.2f}" for i in order[:3])
     return f"\n\nOver neutral the face resembles most: {found} (−1 to 1)."

@@ -131,18 +131,33 @@ def prototype_coefficients() -> Tensor:
     return out
 
 
-def read_emotion(units: Tensor, neutral: Tensor) -> Tensor:
-    """How much a face looks like each emotion's prototype, [..., E] −1..1; the largest is meant.
-
-    The cosine between the units' rise over neutral and the prototype. A face on which no unit
-    rises by more than 0.08 is neutral (1, all others 0).
+def sided_units(coefficients: Tensor) -> Tensor:
+    """How far each unit is contracted on the left and on the right, [..., 2, A] 0..1.
 
     Args:
-        units: [..., A] of the face, as a mean over frames where it speaks.
-        neutral: [..., A] of the same face, neutral, saying the same.
+        coefficients: [..., C] 0..1 in ARKIT_NAMES order.
     """
-    rise = units - neutral
-    wanted = prototypes().to(rise)
+    sides = []
+    for other in ("Right", "Left"):
+        one = matrix()
+        one[:, [name.endswith(other) for name in ARKIT_NAMES]] = 0.0
+        sides.append(one / one.sum(1, keepdim=True))
+    return torch.einsum("...c,sac->...sa", coefficients, torch.stack(sides).to(coefficients))
+
+
+def read_emotion(coefficients: Tensor, neutral: Tensor) -> Tensor:
+    """How much a face looks like each emotion's prototype, [..., E] −1..1; the largest is meant.
+
+    The cosine between the units' rise over neutral and the prototype, left and right apart, as
+    contempt is told from a smile by its one side. A face on which no unit rises by more than 0.08
+    is neutral (1, all others 0).
+
+    Args:
+        coefficients: [..., C] of the face, as a mean over frames where it speaks.
+        neutral: [..., C] of the same face, neutral, saying the same.
+    """
+    rise = (sided_units(coefficients) - sided_units(neutral)).flatten(-2)
+    wanted = sided_units(prototype_coefficients()).flatten(-2).to(rise)
     sizes = rise.norm(dim=-1, keepdim=True) * wanted.norm(dim=1)
     likeness = (rise @ wanted.T) / sizes.clamp(min=1e-9)
     still = (rise.amax(-1) <= UNREAD)[..., None]

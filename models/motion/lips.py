@@ -140,7 +140,8 @@ def compose(
     rounding = (shapes[..., SHAPES.index("mouthPucker")] * 1.5).clamp(0.0, 1.0) * activity
     for name in (*OPENERS, "mouthClose"):
         own[..., ARKIT_INDEX[name]] *= 1.0 - 0.8 * activity
-        felt[..., ARKIT_INDEX[name]] *= 1.0 - 0.5 * activity
+        if not name.startswith("mouthUpperUp"):  # a lip that disgust raises stays so
+            felt[..., ARKIT_INDEX[name]] *= 1.0 - 0.5 * activity
     for name in ("mouthSmile", "mouthStretch", "mouthDimple"):
         for column in sides(name):
             own[..., column] *= 1.0 - 0.6 * rounding

@@ -45,14 +45,34 @@ GAINS = {
     "browInnerUp": 2.2,
     "browOuterUpLeft": 1.6,
     "browOuterUpRight": 1.6,
+    "browDownLeft": 1.3,
+    "browDownRight": 1.3,
     "eyeWideLeft": 0.45,
     "eyeWideRight": 0.45,
+    "eyeSquintLeft": 1.6,
+    "eyeSquintRight": 1.6,
+    "cheekSquintLeft": 1.5,
+    "cheekSquintRight": 1.5,
+    "noseSneerLeft": 1.8,
+    "noseSneerRight": 1.8,
+    "mouthUpperUpLeft": 2.0,
+    "mouthUpperUpRight": 2.0,
+    "mouthStretchLeft": 2.2,
+    "mouthStretchRight": 2.2,
+    "mouthShrugLower": 1.8,
 }
 FROWN_CHIN = 0.25  # of mouthShrugLower in each side's frown: the chin comes up with it
 UNDONE = 2.0  # a frown takes the photo's own smile away, wholly at half of its way
 UNSMILE = 1.4  # how much less than a photo's smile goes further: fits find too little of it
-# How much sooner than evenly a unit sets in whose first half would hardly show.
-EARLY = {"mouthFrown": 0.2, "browInnerUp": 0.2}
+# How much sooner than evenly a unit sets in whose first half would hardly show; below 0 later, so
+# that speech, which uses little of it, stays as it is without its gain.
+EARLY = {
+    "mouthFrown": 0.2,
+    "browInnerUp": 0.2,
+    "mouthUpperUp": 1 / 2.0 - 1,
+    "mouthStretch": 1 / 2.2 - 1,
+    "mouthShrugLower": 1 / 1.8 - 1,
+}
 SHUT = 0.07  # lid gap in eye widths under which a photo's eye is taken as closed
 LIP_ROWS = (1.0, 0.85, 0.55, 0.2)  # how much each row of a lip follows a correction of its edge
 OPEN_MOUTH = 0.05  # inner lip gap in mouth widths from which a photo's mouth counts as open
@@ -101,9 +121,9 @@ class PhotoMesh(nn.Module):
         self.register_buffer("share", share)
 
         moves = even_out(moves, flat, parents, BLUR * self.face_width)
+        chin = FROWN_CHIN * moves[ARKIT_INDEX["mouthShrugLower"]]
         for name, gain in GAINS.items():
             moves[ARKIT_INDEX[name]] *= gain
-        chin = FROWN_CHIN * moves[ARKIT_INDEX["mouthShrugLower"]]
         moves[ARKIT_INDEX["mouthFrownLeft"]] += chin
         moves[ARKIT_INDEX["mouthFrownRight"]] += chin
         for rows in (*UPPER_LIP, *LOWER_LIP):
@@ -161,7 +181,8 @@ class PhotoMesh(nn.Module):
         self.register_buffer("gap_of", gap_of)
         photo_gap = ((self.rest[lower] - self.rest[upper]) @ self.down).clamp(min=0)
         self.register_buffer("photo_gap", photo_gap)
-        self.register_buffer("own_gap", (self.own @ gap_of).clamp(min=0))
+        self.register_buffer("own_felt", self._felt(self.own))
+        self.register_buffer("own_gap", (self.own_felt @ gap_of).clamp(min=0))
         self.mouth_width = float((self.rest[308] - self.rest[78])[:2].norm())
         self.is_open = float(self.photo_gap[2:7].mean()) > OPEN_MOUTH * self.mouth_width
 
@@ -173,10 +194,9 @@ class PhotoMesh(nn.Module):
             rotation: [B, 3] pitch, yaw, roll in radians.
             translation: [B, 3] face widths.
         """
-        coefficients = self._felt(coefficients)
-        change = coefficients - self._felt(self.own)
-        moved = torch.einsum("bc,cnd->bnd", change, self.moves)
-        moved = moved + self._lip_correction(coefficients)
+        felt = self._felt(coefficients)
+        moved = torch.einsum("bc,cnd->bnd", felt - self.own_felt, self.moves)
+        moved = moved + self._lip_correction(felt)
         leader, follower = self.lid_followers[1], self.lid_followers[0]
         moved[:, follower] = moved[:, leader]
         first, second = self.parents[self.between].unbind(1)
@@ -187,11 +207,8 @@ class PhotoMesh(nn.Module):
 
     def _felt(self, coefficients: Tensor) -> Tensor:
         """How far each unit goes, [..., 52], where some set in sooner and some undo a smile."""
-        felt = coefficients.clone()
-        for name, early in EARLY.items():
-            for column in sides(name):
-                value = coefficients[..., column]
-                felt[..., column] = value + early * value * (1 - value)
+        felt = _sets_in(coefficients)
+        photos = _sets_in(torch.minimum(coefficients, self.own))
         risen = (coefficients - self.own).clamp(min=0) / (1 - self.own).clamp(min=0.2)
         left, right = (risen[..., column] for column in sides("mouthFrown"))
         by_side = {"Left": left, "Right": right, "": (left + right) / 2}
@@ -199,23 +216,22 @@ class PhotoMesh(nn.Module):
             for column in sides(name):
                 side = ARKIT_NAMES[column].removeprefix(name)
                 undone = (UNDONE * by_side[side]).clamp(max=1)
-                photos = torch.minimum(coefficients[..., column], self.own[column])
-                felt[..., column] = coefficients[..., column] - photos * undone
+                felt[..., column] -= photos[..., column] * undone
         corners = list(sides("mouthSmile"))
         missing = (self.own[corners] - felt[..., corners]).clamp(min=0)
         felt[..., corners] -= (UNSMILE - 1) * missing
         return felt
 
-    def _lip_correction(self, coefficients: Tensor) -> Tensor:
+    def _lip_correction(self, felt: Tensor) -> Tensor:
         """What the lips must move so that the photo's own gap closes when the head's lips meet."""
-        head_gap = (coefficients @ self.gap_of).clamp(min=0)  # [B, J]
-        plain = self.photo_gap + (coefficients - self.own) @ self.gap_of
+        head_gap = (felt @ self.gap_of).clamp(min=0)  # [B, J]
+        plain = self.photo_gap + (felt - self.own_felt) @ self.gap_of
         rest_share = torch.ones_like(head_gap)
         if self.is_open:
             rest_share = (head_gap / self.own_gap.clamp(min=1e-3)).clamp(max=1)
         wanted = head_gap + (self.photo_gap - self.own_gap) * rest_share
         excess = (wanted.clamp(min=0) - plain)[..., None] * self.down / 2  # [B, J, 3]
-        on_landmarks = torch.zeros(len(coefficients), len(self.rest), 3, device=excess.device)
+        on_landmarks = torch.zeros(len(felt), len(self.rest), 3, device=excess.device)
         for weight, upper, lower in zip(LIP_ROWS, UPPER_LIP, LOWER_LIP, strict=True):
             on_landmarks[:, list(upper)] = -weight * excess
             on_landmarks[:, list(lower)] = weight * excess
@@ -252,3 +268,13 @@ class PhotoMesh(nn.Module):
         if points.shape[1] == len(self.turn):
             out = points[..., :2] + self.turn[:, None] * (out - points[..., :2])
         return torch.cat((out, turned[..., 2:]), -1)
+
+
+def _sets_in(coefficients: Tensor) -> Tensor:
+    """How far each unit goes when it is asked for so much, [..., 52]; 0 and 1 stay."""
+    out = coefficients.clone()
+    for name, early in EARLY.items():
+        for column in sides(name):
+            value = coefficients[..., column]
+            out[..., column] = value + early * value * (1 - value)
+    return out

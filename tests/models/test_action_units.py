@@ -61,14 +61,23 @@ def test_faces_show_their_prototype_and_contempt_one_side() -> None:
 
 @pytest.mark.parametrize("strength", [0.25, 1.0])
 def test_a_prototype_reads_as_itself_over_any_speech(strength: float) -> None:
-    speech = torch.rand(20, generator=torch.Generator().manual_seed(3)) * 0.4
-    likeness = read_emotion(speech + strength * prototypes(), speech)
+    speech = torch.rand(len(ARKIT_NAMES), generator=torch.Generator().manual_seed(3)) * 0.4
+    likeness = read_emotion(speech + strength * prototype_coefficients(), speech)
     assert [EMOTIONS[i] for i in likeness.argmax(1).tolist()] == list(EMOTIONS)
 
 
+def test_one_raised_corner_is_contempt_and_both_are_a_smile() -> None:
+    face = torch.zeros(2, len(ARKIT_NAMES))
+    face[:, ARKIT_INDEX["mouthSmileRight"]] = 0.5
+    face[1, ARKIT_INDEX["mouthSmileLeft"]] = 0.5
+    read = read_emotion(face, torch.zeros(len(ARKIT_NAMES))).argmax(1).tolist()
+    assert [EMOTIONS[i] for i in read] == ["contemptuous", "happy"]
+
+
 def test_a_face_that_hardly_moves_reads_as_neutral() -> None:
-    speech = torch.zeros(20)
-    assert read_emotion(0.05 * prototypes()[3], speech).argmax() == EMOTIONS.index("neutral")
+    still = torch.zeros(len(ARKIT_NAMES))
+    likeness = read_emotion(0.05 * prototype_coefficients()[3], still)
+    assert likeness.argmax() == EMOTIONS.index("neutral")
 
 
 def test_readout_has_a_row_and_a_track_for_each_unit() -> None:
