@@ -71,6 +71,7 @@ class Clip:
     gap: Array  # [T]
     rounding: Array  # [T] mouthPucker + mouthFunnel
     times: Array  # [T] seconds
+    closed: float = CLOSED  # gap up to which lips are closed
 
 
 def auc(low: list[float], high: list[float]) -> float:
@@ -123,11 +124,10 @@ def measure(clips: list[Clip], fps: float) -> dict[str, float]:
         return values(names, lambda c: c.gap)
 
     shut = [
-        float(
-            clip.gap[
-                np.abs(clip.times - (p.start + p.end) / 2) <= 0.06 + (p.end - p.start) / 2
-            ].min()
-        )
+        clip.closed
+        >= clip.gap[
+            np.abs(clip.times - (p.start + p.end) / 2) <= 0.06 + (p.end - p.start) / 2
+        ].min()
         for name in CLOSED_LIPS
         for clip, p in centres.get(name, [])
     ]
@@ -149,7 +149,7 @@ def measure(clips: list[Clip], fps: float) -> dict[str, float]:
         "auc_pbm_tdkgn": auc(gaps(CLOSED_LIPS), gaps("tdkgnN")),
         "auc_fv_open_vowels": auc(gaps("fv"), gaps(OPEN_VOWELS)),
         "auc_rounded": auc(plain, rounded),
-        "closed_share": float(np.mean([g <= CLOSED for g in shut])),
+        "closed_share": float(np.mean(shut)),
         "correlation": float(np.mean(fits)),
         "correlation_worst": float(np.min(fits)),
         "offset_within_a_frame": float(np.mean([abs(s) <= 1.0 / fps + 1e-6 for s in shares])),

@@ -5,9 +5,10 @@
 
 Each clip goes through `talk` as a user's would, into a real mp4, which is decoded and tracked. The
 opening of the mouth is the distance between the inner lips (landmarks 13 and 14, across the line
-of the inner corners) as a share of the mouth's width (78 to 308). It is set against phone times as
-in lips_from_audio.py, whose figures mean the same here; "auc_rounded" reads the mouth's narrowness
-instead of coefficients.
+of the inner corners) as a share of the mouth's width (78 to 308), rounding the landmarker's scores
+of mouthPucker and mouthFunnel together. They are set against phone times as in lips_from_audio.py,
+whose figures mean the same here; lips count as closed up to a gap of 8 % of the mouth's width, or
+up to the portrait's own.
 
 Clips are emodb's speakers 13 and 14, never trained on, evenly spread when --clips asks for fewer;
 recordings with a pocketsphinx alignment NAME.phone.json beside NAME.wav; and lines "audio <tab>
@@ -36,13 +37,14 @@ from ..models.media import read_audio, read_image
 from ..models.portrait.landmarker import FaceLandmarker
 from ..models.speech import frame_times
 from ..models.talk import talk
+from ..models.types import ARKIT_INDEX
 from ..training.phones import Phone, read_emodb
-from ..training.speech_data import TEST_SPEAKERS
-from .lips_from_audio import Clip, best_offset, measure, read_alignment
+from ..training.speech_data import TEST_SENTENCES, TEST_SPEAKERS
+from .lips_from_audio import Clip, best_offset, measure, read_alignment, reference_openness
 
 CHUNK = 64  # decoded frames in memory
 UPPER, LOWER, RIGHT, LEFT = 13, 14, 78, 308  # inner lips
-EYES = (33, 263)  # outer corners
+CLOSED = 0.08  # of the mouth's width
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +77,9 @@ def read_phones(path: Path, waveform: Tensor, sample_rate: int) -> tuple[Tensor,
 
 
 def read_lips(path: Path, landmarker: FaceLandmarker) -> tuple[Tensor, Tensor, int]:
-    """Of each frame of a video: gap ÷ width [T], width ÷ eye distance [T]; and frames lost."""
-    points: list[Tensor | None] = []
+    """Of each frame of a video: gap ÷ width [T], pucker + funnel [T]; and frames lost."""
+    gaps: list[float] = []
+    rounding: list[float] = []
     box: Tensor | None = None
     pending: list[Tensor] = []
 
@@ -85,7 +88,8 @@ def read_lips(path: Path, landmarker: FaceLandmarker) -> tuple[Tensor, Tensor, i
         if not pending:
             return
         for face in landmarker.track(torch.stack(pending).float() / 255, box):
-            points.append(None if face is None else face.landmarks[:, :2].double())
+            gaps.append(math.nan if face is None else lip_gap(face.landmarks))
+            rounding.append(math.nan if face is None else rounded(face.coefficients))
             box = box if face is None else face.box
         pending.clear()
 
@@ -95,19 +99,25 @@ def read_lips(path: Path, landmarker: FaceLandmarker) -> tuple[Tensor, Tensor, i
             if len(pending) == CHUNK:
                 track()
     track()
-    nothing = torch.full((478, 2), float("nan"), dtype=torch.float64)
-    found = torch.stack([nothing if p is None else p for p in points])
-    across = found[:, LEFT] - found[:, RIGHT]
-    width = across.norm(dim=1)
-    down = torch.stack([-across[:, 1], across[:, 0]], 1) / width[:, None]
-    gap = ((found[:, LOWER] - found[:, UPPER]) * down).sum(1) / width
-    eyes = (found[:, EYES[1]] - found[:, EYES[0]]).norm(dim=1)
-    return _filled(gap), _filled(width / eyes), sum(p is None for p in points)
+    return _filled(gaps), _filled(rounding), sum(map(math.isnan, gaps))
 
 
-def _filled(track: Tensor) -> Tensor:
+def lip_gap(landmarks: Tensor) -> float:
+    """Distance between the inner lips over the mouth's width, from landmarks [478, ≥2]."""
+    points = landmarks[:, :2].double()
+    across = points[LEFT] - points[RIGHT]
+    down = torch.stack([-across[1], across[0]])
+    return float(((points[LOWER] - points[UPPER]) * down).sum() / across.square().sum())
+
+
+def rounded(scores: Tensor) -> float:
+    """MouthPucker + mouthFunnel of scores [52]."""
+    return float(scores[ARKIT_INDEX["mouthPucker"]] + scores[ARKIT_INDEX["mouthFunnel"]])
+
+
+def _filled(track: list[float]) -> Tensor:
     """The track with frames lost taken from their neighbours."""
-    values = track.numpy()
+    values = np.array(track)
     known = np.flatnonzero(np.isfinite(values))
     if not known.size:
         raise ValueError("No face is seen in any frame of the video.")
@@ -122,16 +132,21 @@ def run(job: Job, fps: float, size: int) -> Result:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "talk.mp4"
         start = time.perf_counter()
-        talk(read_image(job.portrait), waveform, sample_rate, out, fps=fps, size=size)
+        picture = read_image(job.portrait)
+        talk(picture, waveform, sample_rate, out, fps=fps, size=size)
         seconds = time.perf_counter() - start
-        gap, width, lost = read_lips(out, FaceLandmarker.from_checkpoint())
+        landmarker = FaceLandmarker.from_checkpoint()
+        gap, rounding, lost = read_lips(out, landmarker)
+    face = landmarker.track(picture[None])[0]
+    own = 0.0 if face is None else lip_gap(face.landmarks)
     clip = Clip(
         job.audio.stem,
         phones,
         waveform.shape[1] / sample_rate,
         gap.numpy(),
-        -width.numpy(),
+        rounding.numpy(),
         frame_times(len(gap), fps).numpy(),
+        max(CLOSED, own),
     )
     return Result(job=job, clip=clip, frames=len(gap), lost=lost, seconds=seconds)
 
@@ -157,7 +172,6 @@ def summary(results: list[Result], fps: float) -> dict[str, object]:
     """Figures over all clips, and a line for each."""
     measured = measure([r.clip for r in results], fps)
     figures: dict[str, object] = {k: None if math.isnan(v) else v for k, v in measured.items()}
-    figures.pop("closed_share")  # its threshold is in coefficients
     figures["portraits"] = sorted({r.job.portrait.name for r in results})
     figures["frames"] = sum(r.frames for r in results)
     figures["frames_lost"] = sum(r.lost for r in results)
@@ -169,6 +183,9 @@ def summary(results: list[Result], fps: float) -> dict[str, object]:
             "clip": r.clip.name,
             "portrait": r.job.portrait.name,
             "offset_ms": round(best_offset(r.clip) * 1000),
+            "correlation": round(
+                float(np.corrcoef(r.clip.gap, reference_openness(r.clip))[0, 1]), 3
+            ),
             "gap_95": round(float(np.quantile(r.clip.gap, 0.95)), 4),
             "gap_05": round(float(np.quantile(r.clip.gap, 0.05)), 4),
         }
@@ -211,6 +228,9 @@ def main() -> None:
         for name, jobs in sets.items():
             results = list(pool.map(partial(run, fps=args.fps, size=args.size), jobs))
             document[name] = figures = summary(results, args.fps)
+            unheard = [r for r in results if r.job.audio.stem[2:5] in TEST_SENTENCES]
+            if unheard and len(unheard) < len(results):
+                document[f"of them {', '.join(TEST_SENTENCES)}"] = summary(unheard, args.fps)
             text = json.dumps(document, indent=1, allow_nan=False)
             args.out.write_text(text + "\n", encoding="utf-8")
             shown = {k: v for k, v in figures.items() if k != "each"}
