@@ -6,6 +6,8 @@ The form, documented for users in web/docs/SynchroRaMaSceneInstructions.md:
     NEGATIVE: one line, may be missing
     BEATS:
     0.0-1.5: what happens then, one line each; may be missing
+
+A model that is too small for this form is asked again plainly: to rewrite the clauses as one line.
 """
 
 from __future__ import annotations
@@ -34,6 +36,22 @@ EXAMPLE = (
     "Facts:\n- close-up portrait\n- eyes open\n- light from the left\n- speaking slowly\n- sad",
     "PROMPT: Close-up portrait, eyes open, light from the left, speaking slowly, sad.\n"
     "NEGATIVE: closed eyes, extra faces, text",
+)
+
+PLAIN_ROLE = "You rewrite notes as one sentence. You add nothing and leave nothing out."
+_PLAIN = (
+    "close-up portrait, eyes open, light from the left, speaking slowly, sad",
+    "A close-up portrait with the eyes open and light from the left, speaking slowly, sad.",
+    "upper body portrait, head turned slightly to the right, lips parted, bright picture, plain "
+    "background, happy",
+    "An upper body portrait, the head turned slightly to the right, lips parted, a bright picture, "
+    "a plain background, happy.",
+)
+_PLAIN_TAGS = (
+    "portrait, close-up, open eyes, light from left, talking slowly, sad",
+    "close-up, portrait, sad, talking slowly, open eyes, light from left",
+    "portrait, upper body, head turned slightly right, parted lips, simple background, happy",
+    "upper body, portrait, happy, head turned slightly right, parted lips, simple background",
 )
 
 
@@ -96,6 +114,24 @@ def question(request: Request) -> str:
     if request.scene.beats:
         parts += ["BEATS:", "<start>-<end>: <what happens>, one line for each beat above"]
     return "\n".join(parts)
+
+
+def plain_turns(request: Request) -> list[str]:
+    """Two examples and the clauses by rules, of which a small model makes one line."""
+    notes = {one.lower() for one in clauses(one_line(request.facts.notes))}
+    told = [one for one in clauses(request.scene.prompt) if one.lower() not in notes]
+    return [*(_PLAIN_TAGS if request.style == "tags" else _PLAIN), ", ".join(told).lower()]
+
+
+def plain_answer(answer: str, request: Request) -> str:
+    """The first line of an answer to `plain_turns` in the form of the full one, after the notes."""
+    line = next((one.strip() for one in answer.splitlines() if one.strip()), "")
+    line = line.removeprefix("PROMPT:").strip(" *\"'-")
+    if not line:
+        return ""
+    notes = one_line(request.facts.notes)
+    between = ", " if request.style == "tags" else ". "
+    return f"PROMPT: {notes}{between if notes else ''}{line}"
 
 
 def instructions(request: Request) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ..types import Scene
 from .answer import AnswerError, check
 from .describe import Count
-from .request import EXAMPLE, ROLE, Request, question
+from .request import EXAMPLE, PLAIN_ROLE, ROLE, Request, plain_answer, plain_turns, question
 
 Ask = Callable[[str, list[str], int], str]  # role, turns and seed become an answer
 
@@ -23,6 +23,8 @@ def retell(
     count: Count,
 ) -> tuple[Scene, list[str]]:
     """The scene in a model's words, and remarks; by rules if no answer can be used.
+
+    Every second try asks plainly, for one line without beats, as small models can answer it.
 
     Args:
         request: What is to be told.
@@ -40,10 +42,13 @@ def retell(
         raise ValueError(f"'tries' is {tries}. Use at least 1.")
     remarks: list[str] = []
     for number in range(tries):
-        turns = [EXAMPLE[0], EXAMPLE[1], question(request)]
         author = f"{name}, seed {seed + number}"
         try:
-            answer = ask(ROLE, turns, seed + number)
+            if number % 2 == 0:
+                answer = ask(ROLE, [*EXAMPLE, question(request)], seed + number)
+            else:
+                line = ask(PLAIN_ROLE, plain_turns(request), seed + number)
+                answer = plain_answer(line, request)
             scene, removed = check(answer, request, author=author, seen=seen, count=count)
         except AnswerError as error:
             remarks.append(f"Try {number + 1}: {error}")
