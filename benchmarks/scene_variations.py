@@ -6,7 +6,7 @@ A variation is a whole picture and, for one subject of scene facts, the true val
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -52,9 +52,15 @@ def _normal_map(studio: Studio, portrait: Portrait) -> tuple[Tensor, Tensor]:
     drawn = interpolate(index, points[..., :2], faces, normals)[0]
     inside = (index >= 0).float()[..., None][0]
     both = torch.cat((drawn * inside, inside), 2).permute(2, 0, 1)[None]
-    odd = 2 * (size // 40) + 1
-    soft = F.avg_pool2d(both, odd, 1, odd // 2)[0].permute(1, 2, 0)
+    soft = _boxed(both, size // 40)[0].permute(1, 2, 0)
     return F.normalize(soft[..., :3] + torch.tensor([0, 0, 1e-3]), dim=2), soft[..., 3:]
+
+
+def _boxed(picture: Tensor, reach: int) -> Tensor:
+    """[1, C, H, W] averaged over squares of 2 reach + 1 px; what lies outside counts as nothing."""
+    odd = 2 * reach + 1
+    across = F.avg_pool2d(picture, (1, odd), 1, (0, reach))
+    return F.avg_pool2d(across, (odd, 1), 1, (reach, 0))
 
 
 def lit_from(side: str) -> Maker:
@@ -65,11 +71,10 @@ def lit_from(side: str) -> Maker:
         sign = 1.0 if side == "right" else -1.0
         light = to_linear(portrait.image)
         # the photo's own shading is taken out first: what is coarser than a quarter of the crop
-        odd = 2 * (portrait.image.shape[0] // 10) + 1
         level = (light.mean(2, keepdim=True) + 0.01).log() * inside
         both = torch.cat((level, inside), 2).permute(2, 0, 1)[None]
         for _ in range(2):
-            both = F.avg_pool2d(both, odd, 1, odd // 2)
+            both = _boxed(both, portrait.image.shape[0] // 10)
         coarse = (both[0, 0] / both[0, 1].clamp_min(1e-3))[..., None]
         mean = (level.sum() / inside.sum()).clamp_min(-2.5)
         light = light * (1 + inside * ((mean - coarse).exp() - 1))
@@ -274,10 +279,18 @@ MAKERS: dict[str, Maker] = {
     "mouth open": mouth_open,
 }
 
-
-def variations(studio: Studio, portrait: Portrait) -> Iterator[Variation]:
-    """All that can be made of a portrait."""
-    for maker in MAKERS.values():
-        made = maker(studio, portrait)
-        if made is not None:
-            yield made
+SUBJECTS = {
+    kind: subject
+    for subject, kinds in {
+        "light": ("light left", "light right"),
+        "brightness": ("dark", "bright"),
+        "warmth": ("warm", "cool"),
+        "turn": ("turned left", "turned right"),
+        "tilt": ("leaning left", "leaning right"),
+        "framing": ("extreme close-up", "close-up", "head and shoulders", "upper body"),
+        "background": ("blurred", "sharp"),
+        "eyes": ("eyes shut",),
+        "mouth": ("mouth open",),
+    }.items()
+    for kind in kinds
+}
