@@ -5,12 +5,14 @@ Shapes: F frames, K landmarks, H W px.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from ..landmarks import EYES, LOWER_LIP, MOUTH_CORNERS, UPPER_LIP
+from .spatial import Box
 
 MOUTH = (*MOUTH_CORNERS, *UPPER_LIP[-1], *LOWER_LIP[-1])
 OUTER_EYE_CORNERS = (33, 263)
@@ -18,6 +20,8 @@ OUTER_EYE_CORNERS = (33, 263)
 # and how wide its soft edge is, which lies within that.
 MOUTH_ROOM, EYE_ROOM, EDGE = 0.16, 0.12, 0.10
 PARTS = ("mouth", "eyes")
+AROUND = 1.5  # of a spot's reach, seen by the network around lips and lids
+SIDES = 4  # latent px, of which a box's sides are multiples
 
 
 def refine_region(
@@ -55,6 +59,42 @@ def refine_region(
         spot = _spot(points[:, list(loop)], along, unit * room, unit * EDGE, height, width)
         out = torch.maximum(out, spot)
     return out
+
+
+def refine_boxes(
+    landmarks: Tensor, height: int, width: int, cell: int, parts: Sequence[str] = PARTS
+) -> list[Box]:
+    """Boxes that hold the spots of all of a clip's frames: one of the mouth, one of both eyes.
+
+    Args:
+        landmarks: [F, K, 2 or 3] px, as for `refine_region`.
+        height: H.
+        width: W.
+        cell: px of a latent pixel.
+        parts: Which spots.
+
+    Returns:
+        In latent px, sides multiples of 4 where the picture has room; none without parts.
+    """
+    points = landmarks[..., :2]
+    first, second = OUTER_EYE_CORNERS
+    unit = float((points[:, first] - points[:, second]).norm(dim=1).max())
+    eyes = [k for eye in EYES for k in eye.loop]
+    boxes = []
+    for part, loop, room in (("mouth", list(MOUTH), MOUTH_ROOM), ("eyes", eyes, EYE_ROOM)):
+        if part not in parts:
+            continue
+        low = (points[:, loop].amin((0, 1)) - AROUND * room * unit) / cell
+        high = (points[:, loop].amax((0, 1)) + AROUND * room * unit) / cell
+        sides = []
+        for a, b, size in zip(low.tolist(), high.tolist(), (width, height), strict=True):
+            whole = size // cell
+            side = min(-(-math.ceil(b - a) // SIDES) * SIDES, whole)
+            start = min(max(math.floor((a + b - side) / 2), 0), whole - side)
+            sides.append((start, start + side))
+        (left, right), (top, bottom) = sides
+        boxes.append(Box(top=top, left=left, bottom=bottom, right=right))
+    return boxes
 
 
 def _spot(

@@ -25,6 +25,20 @@ from .layers import (
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Box:
+    """A part of a picture, in latent px."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    def of(self, x: Tensor) -> Tensor:
+        """This part of [..., H, W], not copied."""
+        return x[..., self.top : self.bottom, self.left : self.right]
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Banks:
     """What a ReferenceNet remembers of a clip: computed once, read at each step.
@@ -34,12 +48,15 @@ class Banks:
 
     attention: tuple[Tensor, ...]  # [1 + P, L, C] for each attention layer, normed
     plain: tuple[Tensor, ...]  # [1 + P, C, H, W] for each layer without attention
+    # What was read of parts of the picture instead; the network then draws those parts alone.
+    parts: tuple[tuple[Box, Banks], ...] = ()
 
     def to(self, target: Tensor | torch.device) -> Banks:
         """On a device, or on the device and in the dtype of a tensor."""
         return Banks(
             attention=tuple(one.to(target) for one in self.attention),
             plain=tuple(one.to(target) for one in self.plain),
+            parts=tuple((box, one.to(target)) for box, one in self.parts),
         )
 
 
@@ -49,6 +66,7 @@ class Cache:
 
     keys_values: tuple[tuple[Tensor, Tensor], ...]  # [1, L, C] each, for each attention layer
     banks: Banks
+    parts: tuple[tuple[Box, Cache], ...] = ()  # as in Banks
 
 
 class Adapter(nn.Module):

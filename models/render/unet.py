@@ -9,8 +9,8 @@ SynchroRaMa (arXiv 2509.19965).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from .blocks import Level, Resample, Sites, TimeEmbedding
 from .config import UNetConfig
 from .layers import Bricks, Operations, Torch, sinusoids, zeroed
-from .spatial import Banks, Cache, OwnPaths, SpatialTransformer, Step
+from .spatial import Banks, Box, Cache, OwnPaths, SpatialTransformer, Step
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -149,6 +149,12 @@ class UNet(nn.Module):
         """
         frames = frames or x.shape[0]
         self._check(x, timesteps, given, frames)
+        reference = given.reference
+        if isinstance(reference, Banks):
+            reference = self.cache(reference.to(x))
+            given = replace(given, reference=reference)
+        if reference is not None and reference.parts and given.motion is not None:
+            return self._in_parts(x, timesteps, given, frames, reference)
         step = self._step(timesteps, given, frames, x)
         hidden = self.conv_in(x)
         if given.locator is not None:
@@ -161,6 +167,27 @@ class UNet(nn.Module):
         if self.config.adds_motion and given.motion is not None:
             out = out + given.motion
         return out
+
+    def _in_parts(
+        self, x: Tensor, timesteps: Tensor, given: Conditions, frames: int, reference: Cache
+    ) -> Tensor:
+        """The motion frames, with the reference's parts of them drawn each for itself."""
+        assert given.motion is not None
+        out = given.motion.clone()
+        for box, cache in reference.parts:
+            cut = replace(given, motion=box.of(given.motion), reference=cache)
+            box.of(out).copy_(self.forward(box.of(x), timesteps, cut, frames))
+        return out
+
+    def read_parts(
+        self, latents: Tensor, boxes: Sequence[Box], scene: Tensor | None = None
+    ) -> Banks:
+        """What `read` notes of parts of a picture [1, C, H, W]; only they will be drawn.
+
+        Costs what the parts are of the picture. Networks that add to motion frames only.
+        """
+        parts = tuple((box, self.read(box.of(latents), scene)) for box in boxes)
+        return Banks(attention=(), plain=(), parts=parts)
 
     def read(self, latents: Tensor, scene: Tensor | None = None) -> Banks:
         """What this network, as a ReferenceNet, notes of a picture; once per clip.
@@ -184,6 +211,9 @@ class UNet(nn.Module):
 
     def cache(self, banks: Banks) -> Cache:
         """The reference picture's part of the banks as this network's keys and values."""
+        if banks.parts:
+            parts = tuple((box, self.cache(one)) for box, one in banks.parts)
+            return Cache(keys_values=(), banks=banks, parts=parts)
         pairs = zip(self._attentions(), banks.attention, strict=True)
         return Cache(
             keys_values=tuple(layer.keys_values(bank[:1]) for layer, bank in pairs), banks=banks
@@ -210,8 +240,7 @@ class UNet(nn.Module):
 
     def _step(self, timesteps: Tensor, given: Conditions, frames: int, x: Tensor) -> Step:
         reference = given.reference
-        if isinstance(reference, Banks):
-            reference = self.cache(reference.to(x))
+        assert not isinstance(reference, Banks)  # forward made a cache of them
         adapters = []
         if given.emotion is not None:
             adapters.append(self.synchrorama.of_emotion(given.emotion))

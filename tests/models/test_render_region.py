@@ -5,7 +5,7 @@ import torch
 from synchrorama.models.landmarks import EYES
 from synchrorama.models.media import read_image
 from synchrorama.models.portrait.landmarker import FaceLandmarker
-from synchrorama.models.render.region import MOUTH, refine_region
+from synchrorama.models.render.region import MOUTH, refine_boxes, refine_region
 from synchrorama.models.types import Face
 
 
@@ -53,3 +53,25 @@ def test_it_moves_and_turns_with_the_face(landmarks):
     quarter = (landmarks - centre) @ torch.tensor([[0.0, 1.0], [-1.0, 0.0]]) + centre
     turned = refine_region(quarter, 256, 256)[0]
     assert (turned - still.rot90(-1, (0, 1))).abs().max() < 1e-4
+
+
+def test_boxes_hold_the_spots_of_all_frames(landmarks):
+    frames = torch.cat((landmarks, landmarks + torch.tensor([9.0, -5.0])))
+    region = refine_region(frames, 256, 256).amax(0)
+    boxes = refine_boxes(frames, 256, 256, 4)
+    held = torch.zeros(256, 256)
+    for box in boxes:
+        held[4 * box.top : 4 * box.bottom, 4 * box.left : 4 * box.right] = 1
+        assert (box.bottom - box.top) % 4 == (box.right - box.left) % 4 == 0
+    assert len(boxes) == 2
+    assert bool(((held > 0) | (region == 0)).all())
+    assert held.mean() < 0.4
+    assert len(refine_boxes(frames, 256, 256, 4, ["mouth"])) == 1
+    assert refine_boxes(frames, 256, 256, 4, []) == []
+
+
+def test_boxes_stay_in_the_picture(landmarks):
+    for shift in (-120.0, 120.0):
+        for box in refine_boxes(landmarks + shift, 256, 256, 4):
+            assert 0 <= box.top < box.bottom <= 64
+            assert 0 <= box.left < box.right <= 64

@@ -18,6 +18,7 @@ from synchrorama.models.render.config import (
 )
 from synchrorama.models.render.keys import own_start
 from synchrorama.models.render.layers import Torch
+from synchrorama.models.render.spatial import Box
 from synchrorama.models.render.unet import Conditions, UNet
 from torch import nn
 
@@ -199,6 +200,26 @@ def test_an_untrained_renderer_gives_the_motion_frames():
     given = replace(everything(network), reference=network.read(draw(1, 12, SIZE, SIZE)))
     x, times = noisy(network)
     assert torch.equal(network(x, times, given), given.motion)
+
+
+def test_parts_are_drawn_alone_and_the_rest_is_the_motion_frames():
+    network = randomised(UNet(TINY.denoiser))
+    for key, value in network.named_parameters():
+        if key.startswith("conv_out"):
+            value += 0.1 * draw(*value.shape)
+    x, times = noisy(network)
+    given, picture = everything(network), draw(1, 12, SIZE, SIZE)
+    boxes = [Box(top=0, left=0, bottom=4, right=4), Box(top=4, left=0, bottom=8, right=8)]
+    banks = network.read_parts(picture, boxes)
+    drawn = network(x, times, replace(given, reference=banks))
+    cached = network(x, times, replace(given, reference=network.cache(banks.to(x))))
+    assert torch.equal(drawn, cached)
+    assert torch.equal(drawn[..., :4, 4:], given.motion[..., :4, 4:])
+    for box in boxes:
+        own = replace(given, motion=box.of(given.motion), reference=network.read(box.of(picture)))
+        alone = network(box.of(x), times, own)
+        assert (box.of(drawn) - alone).abs().max() < 1e-5
+        assert (alone - own.motion).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("size", ((8, 8), (6, 10), (7, 9)))
