@@ -223,6 +223,8 @@ def _jaw_line(photo: Tensor, share: Tensor, inside: Tensor) -> float | None:
     """Height in the mouth, 0..1, of the dark gap between a photo's two rows of teeth, if any."""
     grey = photo.mean(1)[0]
     within = (inside[0, 0] > 1).nonzero()
+    if not len(within):
+        return None
     low, high = within[:, 1].float().quantile(0.3), within[:, 1].float().quantile(0.7)
     within = within[(within[:, 1] >= low) & (within[:, 1] <= high)]
     heights = share[0, 0][within[:, 0], within[:, 1]]
