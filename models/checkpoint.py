@@ -79,6 +79,16 @@ def load_checkpoint(path: Path, format: str) -> tuple[dict[str, Tensor], dict[st
     return floats, json.loads(header.get("config", "{}"))
 
 
+def read_header(path: Path) -> tuple[str, dict[str, Any]]:
+    """Format and config of a checkpoint, without its tensors; "" and nothing of any other file."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+        return header.get("format", ""), json.loads(header.get("config", "{}"))
+    except (SafetensorError, OSError, ValueError):
+        return "", {}
+
+
 def fill_module(module: nn.Module, tensors: Mapping[str, Tensor], name: str) -> None:
     """Copy tensors into a module, strictly, and switch it to inference.
 

@@ -63,6 +63,33 @@ def model_folder(name: str) -> Path:
     )
 
 
+def weight_files() -> list[str]:
+    """Files in models/synchrorama, directly or in folders."""
+    paths, _ = folder_paths.folder_names_and_paths.get(FOLDER, ([], set()))
+    found = {
+        file.relative_to(path).as_posix()
+        for path in paths
+        for file in Path(path).rglob("*.safetensors")
+    }
+    return sorted(found)
+
+
+def weight_file(name: str) -> Path:
+    """Where a file of `weight_files` is.
+
+    Raises:
+        ValueError: It is gone.
+    """
+    paths, _ = folder_paths.folder_names_and_paths.get(FOLDER, ([], set()))
+    for path in paths:
+        if name in weight_files() and (Path(path) / name).is_file():
+            return Path(path) / name
+    raise ValueError(
+        f"'weights' is '{name}', which is not in the folder models/{FOLDER}. Choose '{BUILT_IN}', "
+        "or put the file there."
+    )
+
+
 def motion_files() -> list[str]:
     """Files that may hold a motion: those of the input folder, and saved ones, marked [output]."""
     given = Path(folder_paths.get_input_directory())

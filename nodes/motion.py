@@ -5,13 +5,14 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..models.head import HeadModel
-from ..models.motion.audio_to_motion import AudioToMotion, motion_from_audio
+from ..models.motion.audio_to_motion import motion_from_audio
 from ..models.motion.dials import Dials
 from ..models.motion.frames import MotionFrames
 from ..models.types import Emotion, Motion, Portrait
 from ..models.video.plot import motion_plot
 from . import host
 from .inputs import fps_input, motion_output, number, plot_output, plot_size, seed_input
+from .motion_weights import load_motion_weights, motion_weights
 from .types import Audio, EmotionSocket, MotionSocket, PortraitSocket, one_speech
 
 CATEGORY = "SynchroRaMa/4 motion"
@@ -90,6 +91,14 @@ class SynchroRaMaMotionFromAudio(io.ComfyNode):
                     "0.5'. Values in between lie on straight lines. Empty keeps the dials as they "
                     "are set.",
                 ),
+                io.Combo.Input(
+                    "weights",
+                    options=motion_weights(),
+                    default=host.BUILT_IN,
+                    optional=True,
+                    tooltip="The built-in network, or one trained by you in models/synchrorama; "
+                    "one that listens with wav2vec 2.0 names the folder of it.",
+                ),
             ],
             outputs=[motion_output("How the face moves, frame by frame.")],
         )
@@ -110,11 +119,13 @@ class SynchroRaMaMotionFromAudio(io.ComfyNode):
         temperature: float = 1.0,
         emotion: Emotion | None = None,
         keyframes: str = "",
+        weights: str = host.BUILT_IN,
     ) -> io.NodeOutput:
         """Predict the motion."""
         waveform, sample_rate = one_speech(audio)
+        model, listener = load_motion_weights(weights)
         motion = motion_from_audio(
-            host.load(AudioToMotion.from_checkpoint()),
+            model,
             waveform,
             sample_rate,
             fps=fps,
@@ -126,6 +137,7 @@ class SynchroRaMaMotionFromAudio(io.ComfyNode):
                 lips=lips, expression=expression, head=head, blinks=blinks, gaze=gaze, brows=brows
             ),
             keyframes=keyframes,
+            listener=listener,
             on_step=host.watch(1),
         )
         return io.NodeOutput(motion)

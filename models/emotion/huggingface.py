@@ -1,11 +1,10 @@
-"""What the emotion models of Hugging Face folders have in common: weights and labels.
+"""What the emotion models of Hugging Face folders have in common: their labels.
 
 Shapes: N labels of a folder, 8 classes in the order of EMOTIONS.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -31,38 +30,6 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     ),
     "contemptuous": ("contempt", "con"),
 }  # fmt: skip
-
-
-def load_whole(model_class: Any, folder: Path) -> Any:
-    """A transformers model with every weight from the folder, on the CPU, for inference.
-
-    Args:
-        model_class: With from_pretrained, e.g. transformers.AutoModelForSequenceClassification.
-        folder: Checked by `read_config`.
-
-    Raises:
-        CheckpointError: The weights cannot be read, or do not fill the model.
-    """
-    try:
-        model, info = model_class.from_pretrained(
-            str(folder),
-            local_files_only=True,
-            use_safetensors=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-        )
-    except Exception as error:  # transformers raises what its many parts raise
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise CheckpointError(
-            f"'{folder.name}' cannot be loaded ({reason}). Get the folder again, or choose another."
-        ) from error
-    wrong = sorted({*info["missing_keys"], *(str(key) for key in info["mismatched_keys"])})
-    if wrong:
-        raise CheckpointError(
-            f"'{folder.name}' lacks {len(wrong)} weights of {type(model).__name__}, first "
-            f"{', '.join(wrong[:5])}. It was made by other code: choose another folder."
-        )
-    return model.float().train(False).requires_grad_(False)
 
 
 def labels(config: dict[str, Any]) -> list[str]:

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from ..checkpoint import CheckpointError
-from ..huggingface import read_config
+from ..huggingface import load_whole, read_config
 from ..speech import SAMPLE_RATE
 from .circumplex import to_scores, to_valence_arousal
-from .huggingface import class_map, labels, load_whole
+from .huggingface import class_map, labels
 
 # Architectures that take the waveform itself; their base model is an attribute of this name.
 BASES: dict[str, str] = {

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 
 from ..checkpoint import CheckpointError
-from ..huggingface import read_config
+from ..huggingface import load_whole, read_config
 from ..speech import frame_count, frame_times
 from ..text_timing import TimedSentence, timed_sentences
 from ..types import EMOTIONS, Emotion
 from .circumplex import to_valence_arousal
 from .fusion import EmotionFusion, embed
-from .huggingface import class_map, labels, load_whole
+from .huggingface import class_map, labels
 from .text_model import GROUPS, Reader, TextEmotion, group_table
 
 NEUTRAL = EMOTIONS.index("neutral")

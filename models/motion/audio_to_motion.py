@@ -34,6 +34,7 @@ from .articulation import (
 from .dials import STANDARD, Dials, dial_tracks
 from .expression import calm, emotion_at, faded, rest_under
 from .gestures import Gestures, GesturesConfig, gestures_in_windows, prosody_of
+from .listener import Listener
 from .liveliness import (
     add_blinks,
     add_gaze,
@@ -142,6 +143,7 @@ def motion_from_audio(
     emotion: Emotion | None = None,
     dials: Dials = STANDARD,
     keyframes: str = "",
+    listener: Listener | None = None,
     on_step: Callable[[int, int], None] | None = None,
 ) -> Motion:
     """Lips that speak the audio, a face that shows the emotion, a head and eyes that live along.
@@ -160,6 +162,7 @@ def motion_from_audio(
         emotion: What is felt, as long as the audio; None: nothing.
         dials: How much of each part is shown; 0 leaves it out exactly.
         keyframes: Dials over time, a line each: "1.5 head 0.5".
+        listener: What hears for lips that were trained on features of wav2vec 2.0; None for mel.
         on_step: Called with (windows done, windows in all) after each; may raise to cancel.
 
     Returns:
@@ -167,7 +170,7 @@ def motion_from_audio(
 
     Raises:
         ValueError: The audio is empty, a batch, not finite; fps, temperature, rest or a keyframe is
-            out of range; the emotion is of another length.
+            out of range; the emotion is of another length; the weights need a listener.
     """
     if not 0.0 <= temperature <= 2.0:
         raise ValueError(f"'temperature' is {temperature:g}. Use a value from 0 to 2.")
@@ -190,7 +193,9 @@ def motion_from_audio(
 
     mel = speech.log_mel(mono)
     shapes, closure, activity = articulate_in_windows(
-        model.articulation, mel, on_step=lambda done, total: tell(done, 2 * total)
+        model.articulation,
+        _heard(model, mel, mono, listener),
+        on_step=lambda done, total: tell(done, 2 * total),
     )
     activity = without_dips(among_speech(activity, loudness(mel)))
     ahead = nn.functional.pad(-activity[None], (0, SETTLE), value=-torch.inf)
@@ -230,6 +235,18 @@ def motion_from_audio(
         head_translation=head[:, 3:],
         fps=fps,
     )
+
+
+def _heard(model: AudioToMotion, mel: Tensor, mono: Tensor, listener: Listener | None) -> Tensor:
+    """What the articulation network listens to: mel features, or those of wav2vec 2.0."""
+    if model.config.articulation.features == "mel":
+        return mel
+    if listener is None:
+        raise ValueError(
+            "These motion weights were trained on features of wav2vec 2.0, and no folder of it is "
+            "given. Choose 'weights' that name one, or the built-in ones."
+        )
+    return listener.hear(mono)
 
 
 def _take(
