@@ -33,6 +33,7 @@ from ..training.emotion_fusion import answer
 from ..training.emotion_pairs import SHARED, Bank, Batch, choose, paired
 from ..training.speech_examples import TEST_SPEAKERS
 from ..training.text_emotion import read_corpus
+from .calibration import calibration_error
 from .common import RESULTS, machine, write_result
 
 PAIRS = 6000
@@ -49,18 +50,6 @@ def auc(high: Tensor, low: Tensor) -> float:
     """The odds that a random one of `high` [N] is above a random one of `low` [K]."""
     rank = torch.cat([high, low]).double().argsort().argsort().double()[: len(high)] + 1.0
     return float((rank.sum() - len(high) * (len(high) + 1) / 2) / (len(high) * len(low)))
-
-
-def calibration_error(sure: Tensor, right: Tensor, bins: int = 10) -> float:
-    """Mean distance of confidence from the share that is right, in bins of equal width."""
-    place = (sure * bins).long().clamp_max(bins - 1)
-    error = 0.0
-    for i in range(bins):
-        inside = place == i
-        if bool(inside.any()):
-            gap = sure[inside].mean() - right[inside].float().mean()
-            error += float(gap.abs() * inside.float().mean())
-    return error
 
 
 @torch.no_grad()

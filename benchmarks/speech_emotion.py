@@ -32,6 +32,7 @@ from ..models.types import EMOTIONS
 from ..training.augment import noise, telephone
 from ..training.speech_emotion import confusion, recall
 from ..training.speech_examples import LETTERS, LONGEST, TEST_SPEAKERS, load, window
+from .calibration import calibration_error
 
 EXCITED, CALM = "WAF", "TLN"
 STEP = 4000  # samples between windows of read speech
@@ -43,18 +44,6 @@ def auc(low: Tensor, high: Tensor) -> float:
     ranks = rankdata(torch.cat([low, high]).numpy())
     above = ranks[len(low) :].sum() - len(high) * (len(high) + 1) / 2
     return float(above / (len(low) * len(high)))
-
-
-def calibration_error(sure: Tensor, right: Tensor, bins: int = 10) -> float:
-    """Mean distance of confidence from the share that is right, in bins of equal width."""
-    place = (sure * bins).long().clamp_max(bins - 1)
-    error = 0.0
-    for i in range(bins):
-        inside = place == i
-        if bool(inside.any()):
-            gap = sure[inside].mean() - right[inside].float().mean()
-            error += float(gap.abs() * inside.float().mean())
-    return error
 
 
 def test_windows(emodb: Path) -> tuple[dict[str, list[Tensor]], Tensor]:

@@ -28,22 +28,11 @@ from ..models.emotion.text import BuiltinJudge
 from ..models.emotion.text_model import GROUPS, TextEmotion
 from ..models.types import EMOTIONS
 from ..training.text_emotion import Corpus, group_f1, read_corpus
+from .calibration import calibration_error
 from .common import RESULTS, machine, write_result
 
 DIALOGUE = Path(__file__).parent / "data" / "dialogue.tsv"
 COLUMNS = [EMOTIONS.index(group) for group in GROUPS]
-
-
-def calibration_error(confidence: Tensor, right: Tensor, bins: int = 10) -> float:
-    """Mean distance between confidence and share right, over equal bins, weighted by their size."""
-    place = (confidence * bins).long().clamp(max=bins - 1)
-    total = 0.0
-    for k in range(bins):
-        inside = place == k
-        if bool(inside.any()):
-            gap = confidence[inside].mean() - right[inside].float().mean()
-            total += float(gap.abs() * inside.float().mean())
-    return total
 
 
 def area(positive: Tensor, negative: Tensor) -> float:

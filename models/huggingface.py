@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .checkpoint import CheckpointError
+from .speech import SAMPLE_RATE
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -47,6 +48,39 @@ def read_config(folder: Path) -> dict[str, Any]:
             f"'{folder.name}' holds no model.safetensors. Get it from the model's page on the hub."
         )
     return config
+
+
+def load_transformers() -> Any:
+    """The package transformers, which only such folders need.
+
+    Raises:
+        CheckpointError: It is not installed.
+    """
+    try:
+        import transformers
+    except ImportError as error:
+        raise CheckpointError(
+            "Hugging Face folders need the package transformers, which is not installed. Run "
+            "'pip install transformers' in ComfyUI's Python, or choose 'built-in'."
+        ) from error
+    return transformers
+
+
+def wants_unit_variance(folder: Path) -> bool:
+    """Whether a folder's speech model wants its waveform at unit variance.
+
+    Raises:
+        CheckpointError: It hears another sample rate than 16 kHz.
+    """
+    path = folder / "preprocessor_config.json"
+    asked = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    rate = int(asked.get("sampling_rate", SAMPLE_RATE))
+    if rate != SAMPLE_RATE:
+        raise CheckpointError(
+            f"'{folder.name}' hears {rate} samples a second, needed are {SAMPLE_RATE}. Choose "
+            "another folder."
+        )
+    return bool(asked.get("do_normalize", True))
 
 
 def load_whole(model_class: Any, folder: Path) -> Any:

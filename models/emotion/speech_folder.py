@@ -5,16 +5,15 @@ Shapes: B windows, S samples at 16 kHz, N labels of the folder, W its hidden wid
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from ..checkpoint import CheckpointError
-from ..huggingface import load_whole, read_config
-from ..speech import SAMPLE_RATE
+from ..huggingface import load_transformers, load_whole, read_config, wants_unit_variance
 from .circumplex import to_scores, to_valence_arousal
 from .huggingface import class_map, labels
 
@@ -64,17 +63,10 @@ class SpeechFolder(nn.Module):
         """
         config = read_config(folder)
         family = _family(config, folder.name)
-        preprocessor = folder / "preprocessor_config.json"
-        asked = json.loads(preprocessor.read_text("utf-8")) if preprocessor.is_file() else {}
-        rate = int(asked.get("sampling_rate", SAMPLE_RATE))
-        if rate != SAMPLE_RATE:
-            raise CheckpointError(
-                f"'{folder.name}' hears {rate} samples a second, needed are {SAMPLE_RATE}. Choose "
-                "another folder."
-            )
+        normal = wants_unit_variance(folder)
         network = _load(folder, family)
         names = labels(config)
-        return cls(network, names, folder.name, normal=bool(asked.get("do_normalize", True)))
+        return cls(network, names, folder.name, normal=normal)
 
     def listen(self, samples: Tensor, frames: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Scores [B, 8], valence–arousal [B, 2], and how sure each of them is, [B] and [B].
@@ -116,14 +108,7 @@ def _family(config: dict[str, Any], folder: str) -> str:
 
 def _load(folder: Path, family: str) -> nn.Module:
     """The network [B, S] → logits, with the head that the folder's weights have."""
-    try:
-        import transformers
-        from safetensors import SafetensorError, safe_open
-    except ImportError as error:
-        raise CheckpointError(
-            "A folder of Hugging Face needs the package transformers, which is not installed. "
-            "Install it (pip install transformers), or choose the built-in model."
-        ) from error
+    transformers = load_transformers()
     keys: set[str] = set()
     for path in sorted(folder.glob("*.safetensors")):
         try:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..checkpoint import CheckpointError
-from ..huggingface import load_whole, read_config
+from ..huggingface import load_transformers, load_whole, read_config
 from ..speech import frame_count, frame_times
 from ..text_timing import TimedSentence, timed_sentences
 from ..types import EMOTIONS, Emotion
@@ -108,14 +108,8 @@ class FolderJudge:
             )
         self.table, unknown = class_map(labels(config), folder.name)
         self.several = config.get("problem_type") == "multi_label_classification"
-        try:
-            from transformers import AutoModelForSequenceClassification, AutoTokenizer
-        except ImportError as error:
-            raise CheckpointError(
-                "Hugging Face folders need the package transformers, which is not installed. Run "
-                "'pip install transformers' in ComfyUI's Python, or choose 'built-in'."
-            ) from error
-        self.model = load_whole(AutoModelForSequenceClassification, folder)
+        transformers = load_transformers()
+        self.model = load_whole(transformers.AutoModelForSequenceClassification, folder)
         if self.model.config.num_labels != len(self.table):
             raise CheckpointError(
                 f"'{folder.name}' gives {self.model.config.num_labels} answers but names "
@@ -125,7 +119,7 @@ class FolderJudge:
         try:
             if not any(next(folder.glob(name), None) for name in files):
                 raise OSError("without files an empty tokenizer would be made")
-            self.tokenizer = AutoTokenizer.from_pretrained(
+            self.tokenizer = transformers.AutoTokenizer.from_pretrained(
                 str(folder), local_files_only=True, trust_remote_code=False
             )
         except Exception as error:  # transformers raises what its many parts raise

@@ -7,7 +7,6 @@ Source: Baevski et al., "wav2vec 2.0", NeurIPS 2020; the folder's own code is tr
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..checkpoint import CheckpointError
-from ..huggingface import load_whole, read_config
-from ..speech import SAMPLE_RATE
+from ..huggingface import load_transformers, load_whole, read_config, wants_unit_variance
 from .articulation import SPEECH_FEATURES
 
 STEP, REACH = 320, 400  # samples from one frame to the next, and under one frame
@@ -61,21 +59,8 @@ class Listener(nn.Module):
                 f"{config.get('hidden_size', 'unknown')}, needed is wav2vec2 of width "
                 f"{SPEECH_FEATURES}. Choose a folder like wav2vec2-base-960h."
             )
-        try:
-            from transformers import Wav2Vec2Model
-        except ImportError as error:
-            raise CheckpointError(
-                "A folder of Hugging Face needs the package transformers, which is not installed. "
-                "Install it (pip install transformers), or choose the built-in model."
-            ) from error
-        asked = folder / "preprocessor_config.json"
-        told = json.loads(asked.read_text("utf-8")) if asked.is_file() else {}
-        if told.get("sampling_rate", SAMPLE_RATE) != SAMPLE_RATE:
-            raise CheckpointError(
-                f"'{folder.name}' hears {told['sampling_rate']} samples a second, needed are "
-                f"{SAMPLE_RATE}. Choose another folder."
-            )
-        return cls(load_whole(Wav2Vec2Model, folder), normal=bool(told.get("do_normalize", True)))
+        normal = wants_unit_variance(folder)
+        return cls(load_whole(load_transformers().Wav2Vec2Model, folder), normal=normal)
 
     @torch.no_grad()
     def hear(self, mono: Tensor, on_step: Callable[[int, int], None] | None = None) -> Tensor:
