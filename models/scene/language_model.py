@@ -9,6 +9,7 @@ Shapes: B = 1 sequence, L tokens so far, V words of the vocabulary.
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -128,7 +129,8 @@ class LanguageModel:
             coded = self.processor(text=[text], images=pictures, return_tensors="pt")
         else:
             coded = tokenizer([text], return_tensors="pt", add_special_tokens=not template)
-        coded.pop("token_type_ids", None)
+        if "token_type_ids" not in inspect.signature(self.model.forward).parameters:
+            coded.pop("token_type_ids", None)
         kind = next(self.model.parameters()).dtype
         return {
             key: value.to(device, kind) if value.is_floating_point() else value.to(device)

@@ -21,7 +21,7 @@ TEMPLATE = (
 SPECIAL = ["<pad>", "<end>", "<|user|>", "<|assistant|>"]
 
 
-def make_tokenizer(extra=(), template=TEMPLATE):
+def make_tokenizer(extra=(), template=TEMPLATE, named=None):
     letters = tokenizers.pre_tokenizers.ByteLevel.alphabet()
     vocabulary = {one: i for i, one in enumerate([*SPECIAL, *extra, *sorted(letters)])}
     raw = tokenizers.Tokenizer(tokenizers.models.BPE(vocabulary, []))
@@ -32,7 +32,7 @@ def make_tokenizer(extra=(), template=TEMPLATE):
         tokenizer_object=raw,
         pad_token="<pad>",
         eos_token="<end>",
-        additional_special_tokens=list(extra),
+        extra_special_tokens=named or list(extra),
     )
     made.chat_template = template
     return made
@@ -227,6 +227,32 @@ def make_smolvlm(folder):
     ).save_pretrained(folder)  # fmt: skip
 
 
+def make_gemma3(folder):
+    """Gemma 3: SigLIP, pooled patches and a Gemma whose picture tokens see each other."""
+    named = {"image_token": "<image_soft_token>", "boi_token": "<start_of_image>",
+             "eoi_token": "<end_of_image>"}  # fmt: skip
+    template = TEMPLATE.replace("IMAGE", "<start_of_image>")
+    tokenizer = make_tokenizer(tuple(named.values()), template, named)
+    config = transformers.Gemma3Config(
+        vision_config={"model_type": "siglip_vision_model", "hidden_size": 16,
+                       "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2,
+                       "image_size": 32, "patch_size": 8, "vision_use_head": False},
+        text_config={"vocab_size": len(tokenizer), "hidden_size": 16, "intermediate_size": 32,
+                     "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1,
+                     "head_dim": 8, "max_position_embeddings": 4096, "pad_token_id": 0,
+                     "eos_token_id": 1, "bos_token_id": 1},
+        mm_tokens_per_image=4,
+        image_token_index=tokenizer.convert_tokens_to_ids("<image_soft_token>"),
+        boi_token_index=tokenizer.convert_tokens_to_ids("<start_of_image>"),
+        eoi_token_index=tokenizer.convert_tokens_to_ids("<end_of_image>"),
+    )  # fmt: skip
+    transformers.Gemma3ForConditionalGeneration(config).save_pretrained(folder)
+    pictures = transformers.Gemma3ImageProcessor(size={"height": 32, "width": 32})
+    transformers.Gemma3Processor(
+        pictures, tokenizer, image_seq_length=4, chat_template=tokenizer.chat_template
+    ).save_pretrained(folder)
+
+
 def make_llava(folder):
     """LLaVA: CLIP's picture encoder, a projector and a Llama."""
     tokenizer = make_tokenizer(("<image>",), TEMPLATE.replace("IMAGE", "<image>"))
@@ -251,7 +277,9 @@ def make_llava(folder):
     ).save_pretrained(folder)  # fmt: skip
 
 
-@pytest.mark.parametrize("make", [make_smolvlm, make_llava], ids=["SmolVLM", "LLaVA"])
+@pytest.mark.parametrize(
+    "make", [make_smolvlm, make_llava, make_gemma3], ids=["SmolVLM", "LLaVA", "Gemma 3"]
+)
 def test_vision_language_models_look_at_the_picture(tmp_path, make):
     torch.manual_seed(0)
     folder = tmp_path / make.__name__
