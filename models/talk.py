@@ -21,17 +21,25 @@ from .emotion.text import BuiltinJudge, emotion_from_text
 from .emotion.text_model import TextEmotion
 from .head import HeadModel
 from .motion.audio_to_motion import AudioToMotion, motion_from_audio
+from .motion.face_points import face_points
 from .motion.frames import MotionFrames
 from .portrait.landmarker import FaceLandmarker
 from .portrait.prepare import prepare_portrait
+from .render.clip import hear, refine, shrink
+from .render.codec import PixelUnshuffle
+from .render.region import PARTS, refine_boxes
+from .render.sample import Sampling, with_network
+from .render.unet import Conditions, UNet
+from .render.weights import BUILTIN_FILE, Renderer, load_renderer, trained_paths
 from .scene.clip_tokens import LIMIT, ClipTokens
 from .scene.describe import describe
 from .scene.measure import measure
 from .speech import frame_count
-from .types import ARKIT_NAMES, EMOTIONS, Emotion, Motion, Scene
+from .types import ARKIT_NAMES, EMOTIONS, Emotion, Motion, Portrait, Scene
 from .video.encode import write_video
 from .video.paste import paste_back
 
+RENDER_SIZE = 256  # px of the head crop that the built-in renderer learned on
 OnStage = Callable[[str, int, int], None]  # stage, steps done, steps in all
 
 
@@ -45,6 +53,7 @@ def talk(
     size: int = 512,
     seed: int = 0,
     emotion: Emotion | None = None,
+    sampling: Sampling | None = None,
     device: torch.device | None = None,
     on_stage: OnStage | None = None,
 ) -> Motion:
@@ -59,14 +68,17 @@ def talk(
         size: Side of the head crop in pixels.
         seed: Chooses one of many takes of head, brows, blinks and gaze.
         emotion: What the face shows, as long as the speech; None: nothing.
+        sampling: How diffusion refines the motion frames; None: not at all.
         device: Where the models run; the CPU unless given.
         on_stage: Told the progress of the stages "portrait", "motion" and "video".
 
     Raises:
         ValueError: No face, unusable audio or a value out of range.
+        CheckpointError: A weight file is missing or broken.
         OSError: The file cannot be written.
     """
     device = device or torch.device("cpu")
+    weights = None if sampling is None else load_renderer(BUILTIN_FILE)
     tell = on_stage or (lambda stage, done, steps: None)
 
     tell("portrait", 0, 1)
@@ -87,18 +99,58 @@ def talk(
     )
     tell("motion", 1, 1)
 
-    renderer = MotionFrames(head, portrait, device)
+    drawn = MotionFrames(head, portrait, device).render(motion)
+    if weights is not None and sampling is not None:
+        speech = (waveform, sample_rate)
+        drawn = _diffused(drawn, weights, sampling, head, portrait, motion, emotion, speech, device)
 
     def chunks() -> Iterator[Tensor]:
         done = 0
         tell("video", done, motion.frames)
-        for frames in renderer.render(motion):  # [b, size, size, 3]
+        for frames in drawn:  # [b, size, size, 3]
             yield paste_back(frames, portrait)  # [b, H0, W0, 3]
             done += frames.shape[0]
             tell("video", done, motion.frames)
 
     write_video(out, chunks(), fps=fps, waveform=waveform, sample_rate=sample_rate)
     return motion
+
+
+def _diffused(
+    frames: Iterator[Tensor],
+    weights: Renderer,
+    sampling: Sampling,
+    head: HeadModel,
+    portrait: Portrait,
+    motion: Motion,
+    emotion: Emotion | None,
+    speech: tuple[Tensor, int],
+    device: torch.device,
+) -> Iterator[Tensor]:
+    """Motion frames in chunks [b, size, size, 3], refined by diffusion."""
+    network = UNet(weights.config.denoiser)
+    network.load_state_dict(dict(weights.tensors))
+    network.to(device).train(False).requires_grad_(False)
+    codec = PixelUnshuffle(weights.config.downscale)
+    trained = trained_paths(weights.tensors)
+    heard = hear(trained, motion.frames, motion.fps, emotion=emotion, speech=speech)
+    latents = codec.encode(shrink(portrait.image[None], RENDER_SIZE)).to(device)
+    points = face_points(head, portrait, motion)
+    seen = points * (RENDER_SIZE / portrait.image.shape[0])
+    boxes = refine_boxes(seen, RENDER_SIZE, RENDER_SIZE, codec.downscale)
+    given = Conditions(
+        reference=network.read_parts(latents, boxes), emotion=heard.emotion, speech=heard.speech
+    )
+    return refine(
+        frames,
+        points,
+        with_network(network, given),
+        codec=codec,
+        side=RENDER_SIZE,
+        window=weights.config.window,
+        sampling=sampling,
+        parts=PARTS,
+    )
 
 
 def feel(

@@ -28,6 +28,12 @@ from .motion_material import (
     SynchroRaMaMotionTakes,
 )
 from .portrait import SynchroRaMaPortraitPrepare
+from .render import (
+    SynchroRaMaRenderApply,
+    SynchroRaMaRenderCondition,
+    SynchroRaMaRenderLoad,
+)
+from .render_clip import SynchroRaMaRender
 from .scene import SynchroRaMaSceneDescribe, SynchroRaMaSceneSchedule
 from .scene_language import (
     SynchroRaMaSceneInstructions,
@@ -59,6 +65,10 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     SynchroRaMaMotionFrames,
     SynchroRaMaMotionPlot,
     SynchroRaMaMotionActionUnits,
+    SynchroRaMaRenderLoad,
+    SynchroRaMaRender,
+    SynchroRaMaRenderCondition,
+    SynchroRaMaRenderApply,
     SynchroRaMaVideoCombine,
 )
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +16,7 @@ import comfy.model_patcher
 import comfy.utils
 import folder_paths
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from ..models.scene.language_model import LanguageModel
@@ -20,6 +25,9 @@ FOLDER = "synchrorama"
 MOTIONS = "motion"  # folder of the output folder that Save Motion writes to by default
 OUTPUT = " [output]"  # ComfyUI's mark on the name of a file in its output folder
 BUILT_IN = "built-in"  # instead of a folder: the weights that ship with the pack
+
+IN_MEMORY = 0.5e9  # bytes of frames; more of them go through a file
+PREVIEW = 512  # px at most
 
 LANGUAGE_FOLDERS = ("LLM", "text_encoders", FOLDER)  # where language models lie
 NO_LANGUAGE_MODEL = "none found"
@@ -248,6 +256,61 @@ def watch(total: int) -> Callable[[int, int], None]:
         bar.update_absolute(step, steps)
 
     return on_step
+
+
+def stop_if_cancelled() -> None:
+    """Raise what ComfyUI expects when the user has cancelled."""
+    comfy.model_management.throw_exception_if_processing_interrupted()
+
+
+def gather_long(chunks: Iterable[Tensor], frames: int, height: int, width: int) -> Tensor:
+    """As `gather`, with a preview, and through a file in ComfyUI's temp folder when they are many.
+
+    Raises:
+        ValueError: They would fit neither in memory nor on the disk.
+    """
+    need = frames * height * width * 3 * 4
+    path = None
+    if need > IN_MEMORY:
+        folder = Path(folder_paths.get_temp_directory())
+        folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(folder).free
+        if need > free:
+            raise ValueError(
+                f"{frames} frames of {width} x {height} need {need / 1e9:.1f} GB on the disk of "
+                f"ComfyUI's temp folder, {free / 1e9:.1f} GB are free. Use a smaller 'size' of the "
+                "portrait or shorter audio."
+            )
+        handle, name = tempfile.mkstemp(".frames", FOLDER, folder)
+        os.close(handle)
+        path = Path(name)
+    bar = comfy.utils.ProgressBar(frames)
+
+    def shown() -> Iterator[Tensor]:
+        done = 0
+        for chunk in chunks:
+            stop_if_cancelled()
+            done += len(chunk)
+            bar.update_absolute(done, frames, _preview(chunk[-1]))
+            yield chunk
+
+    if path is None:
+        return gather(shown(), frames, height, width)
+    try:
+        with path.open("wb") as file:
+            for chunk in shown():
+                file.write(chunk.contiguous().float().cpu().numpy().data)
+        flat = torch.from_file(str(path), shared=False, size=need // 4)
+        return flat.view(frames, height, width, 3)
+    finally:
+        with contextlib.suppress(OSError):  # Windows keeps it until ComfyUI empties the folder
+            path.unlink()
+
+
+def _preview(frame: Tensor) -> tuple[str, Image.Image, int]:
+    """A frame [H, W, 3] as ComfyUI sends it to the node."""
+    pixels = (frame.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
+    return "JPEG", Image.fromarray(pixels), PREVIEW
 
 
 def gather(chunks: Iterable[Tensor], frames: int, height: int, width: int) -> Tensor:

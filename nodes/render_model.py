@@ -7,9 +7,9 @@ Shapes: F frames, C latent channels, H W latent pixels.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import comfy.conds
 import comfy.latent_formats
@@ -27,8 +27,8 @@ from ..models.render.codec import PixelUnshuffle
 from ..models.render.config import RendererConfig, UNetConfig
 from ..models.render.keys import checked
 from ..models.render.layers import Operations, Torch
-from ..models.render.sample import SEAM, mixed, spared
-from ..models.render.spatial import Banks
+from ..models.render.sample import SEAM, Denoise, mixed, spared
+from ..models.render.spatial import Banks, Box
 from ..models.render.unet import Conditions, UNet
 from ..models.render.weights import trained_paths
 from ..models.render.windows import in_windows
@@ -71,9 +71,8 @@ class NativeUNet(UNet):
             speech=given.get("speech"),
             context=context if self.config.context_width else None,
         )
-        if conditions.reference is not None:
-            banks = cast(Banks, conditions.reference).to(x)
-            conditions = replace(conditions, reference=self.cache(banks))
+        if isinstance(conditions.reference, Banks):
+            conditions = replace(conditions, reference=self.cache(conditions.reference.to(x)))
         shift = SEAM * _step_index(options)
         strength = float(given.get("strength", 1.0))
         parts = [
@@ -254,6 +253,62 @@ def build_model(renderer: RendererConfig, tensors: Mapping[str, Tensor], name: s
     return patcher
 
 
+def read_reference(
+    model: Any,  # noqa: ANN401
+    latents: Tensor,
+    boxes: Sequence[Box],
+    scene: Tensor | None,
+) -> Banks:
+    """What the MODEL notes of parts of a reference picture; only they will be drawn.
+
+    Args:
+        model: From `build_model`, or a clone with LoRA.
+        latents: [1, C, H, W] of the picture.
+        boxes: The parts.
+        scene: [1, L, C'] tokens of a text encoder.
+    """
+    comfy.model_management.load_models_gpu([model])
+    dtype = model.model.manual_cast_dtype or model.model.get_dtype()
+    network: NativeUNet = model.model.diffusion_model
+    latents = latents.to(model.load_device, dtype)
+    tokens = None if scene is None else scene.to(model.load_device, dtype)
+    with torch.no_grad():
+        banks = network.read_parts(latents, boxes, tokens)
+    return banks.to(comfy.model_management.intermediate_device())
+
+
+def denoiser(model: Any, clip: Clip) -> Denoise:  # noqa: ANN401
+    """The MODEL for the pack's own sampler, called as KSampler calls it.
+
+    Args:
+        model: From `build_model`, or a clone with LoRA.
+        clip: Its conditions; motion frames come window by window.
+    """
+    comfy.model_management.load_models_gpu([model])
+    device = model.load_device
+    dtype = model.model.manual_cast_dtype or model.model.get_dtype()
+    reference = None
+    if clip.reference is not None:  # keys and values once for all windows and steps
+        banks = clip.reference.to(torch.empty(0, device=device, dtype=dtype))
+        reference = model.model.diffusion_model.cache(banks)
+    options = model.model_options.get("transformer_options", {})
+
+    def denoise(x: Tensor, motion: Tensor, level: float, start: int) -> Tensor:
+        at = slice(start, start + len(x))
+        out: Tensor = model.model.apply_model(
+            x.to(device),
+            torch.full((len(x),), level, device=device),
+            transformer_options=options,
+            motion=motion.to(device),
+            reference=reference,
+            emotion=None if clip.emotion is None else clip.emotion[at].to(device),
+            speech=None if clip.speech is None else clip.speech[at].to(device),
+        )
+        return out.to(x)
+
+    return denoise
+
+
 class _Codec(torch.nn.Module):
     """The pixel unshuffle as ComfyUI's VAE class calls a network."""
 
@@ -269,6 +324,36 @@ class _Codec(torch.nn.Module):
     def decode(self, latents: Tensor) -> Tensor:
         """[F, C, h, w] → [F, 3, H, W] 0..1."""
         return self.codec.decode(latents)
+
+
+def renderer_of(model: Any) -> RendererConfig:  # noqa: ANN401
+    """The shape of a MODEL that is a renderer of this pack.
+
+    Raises:
+        ValueError: It is another kind of MODEL.
+    """
+    inner = getattr(model, "model", None)
+    if not isinstance(inner, RendererModel):
+        raise ValueError(
+            f"'model' is a {type(inner).__name__}, needed is a renderer. Connect 'model' of Load "
+            "Renderer."
+        )
+    return inner.renderer
+
+
+def codec_of(vae: Any, renderer: RendererConfig) -> PixelUnshuffle:  # noqa: ANN401
+    """The codec of a VAE that fits the renderer.
+
+    Raises:
+        ValueError: It is another kind of VAE.
+    """
+    inner = getattr(vae, "first_stage_model", None)
+    if not isinstance(inner, _Codec) or inner.codec.downscale != renderer.downscale:
+        raise ValueError(
+            f"'vae' is a {type(inner).__name__}, which does not fit this renderer. Connect 'vae' "
+            "of the same Load Renderer."
+        )
+    return inner.codec
 
 
 def build_vae(downscale: int) -> comfy.sd.VAE:

@@ -12,7 +12,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..models.media import as_rgb
-from ..models.types import LANDMARKS
+from ..models.types import LANDMARKS, Motion, Portrait
 
 Audio = dict[str, Any]  # {"waveform": [B, C, S] about -1..1, "sample_rate": Hz}
 
@@ -62,6 +62,68 @@ def one_speech(audio: Audio) -> tuple[Tensor, int]:
             "each clip."
         )
     return waveform[0], int(audio["sample_rate"])
+
+
+def one_scene(scene: Any, width: int) -> Tensor | None:
+    """The tokens [1, L, C] of a CONDITIONING; for a text, or where none are read, an empty one.
+
+    Args:
+        scene: A CONDITIONING [[tokens, options], ...], a STRING, or None.
+        width: C that the renderer reads; 0 if it reads none.
+
+    Raises:
+        ValueError: The renderer reads tokens, and this is a text or has tokens of another width.
+    """
+    if scene is None or scene == "":
+        return None
+    if not width:
+        return torch.zeros(1, 0, 0)
+    if isinstance(scene, str):
+        raise ValueError(
+            "'scene' is a text, which this renderer reads only encoded. Put CLIP Text Encode with "
+            "a CLIP of Stable Diffusion 1.5 between."
+        )
+    tokens: Tensor = scene[0][0]
+    if tokens.ndim != 3 or tokens.shape[2] != width:
+        raise ValueError(
+            f"'scene' holds tokens of shape {list(tokens.shape)}, needed is [1, tokens, {width}]. "
+            "Use CLIP Text Encode with a CLIP of Stable Diffusion 1.5."
+        )
+    return tokens[:1]
+
+
+def require_frames(frames: Tensor, portrait: Portrait, motion: Motion) -> None:
+    """Refuse motion frames that are not those of the portrait and the motion.
+
+    Raises:
+        ValueError: They are of another size or count.
+    """
+    side = portrait.image.shape[0]
+    if tuple(frames.shape) != (motion.frames, side, side, 3):
+        raise ValueError(
+            f"'frames' are {frames.shape[0]} of {frames.shape[2]} x {frames.shape[1]}, 'motion' "
+            f"has {motion.frames} frames and the head crop of 'portrait' is {side} x {side}. "
+            "Connect Motion Frames of the same portrait and motion."
+        )
+
+
+def require_rendered(frames: Tensor, rendered: Tensor, mask: Tensor) -> None:
+    """Refuse rendered pictures and a mask that are not for the frames.
+
+    Raises:
+        ValueError: They are of another count, no squares, or the mask is of another size.
+    """
+    if rendered.shape[0] != frames.shape[0] or rendered.shape[1] != rendered.shape[2]:
+        raise ValueError(
+            f"'rendered' is {rendered.shape[0]} pictures of {rendered.shape[2]} x "
+            f"{rendered.shape[1]}, needed are {frames.shape[0]} squares. Connect VAE Decode of the "
+            "same clip."
+        )
+    if mask.shape != frames.shape[:3]:
+        raise ValueError(
+            f"'mask' has shape {list(mask.shape)}, 'frames' are {list(frames.shape[:3])}. Connect "
+            "'mask' of the same Render Condition."
+        )
 
 
 def one_box(boxes: Any, face_index: int) -> Tensor:

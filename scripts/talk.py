@@ -17,9 +17,6 @@ from typing import NoReturn
 from bootstrap import VENV, BootstrapError, alias_pack, run
 
 NEEDED = ("torch", "numpy", "safetensors", "PIL", "av", "scipy")
-LATER = {
-    "steps": "'--steps' is for '--renderer diffusion', which is not built yet. Leave it out.",
-}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -51,12 +48,17 @@ def _arguments() -> argparse.Namespace:
     add("--fps", type=float, default=25.0, help="frames a second, 8 to 60 (default 25)")
     add("--size", type=int, default=512, help="side of the head crop in pixels (default 512)")
     add("--seed", type=int, default=0, help="chooses the take of head, eyes and brows (default 0)")
-    add("--renderer", choices=["diffusion", "motion-frames"], default="motion-frames")
+    add(
+        "--renderer",
+        choices=["diffusion", "motion-frames"],
+        default="motion-frames",
+        help="diffusion refines mouth and eyes of the motion frames (default motion-frames)",
+    )
     add("--motion-json", type=Path, help="also write motion, emotion and scene")
     add("--device", choices=["cpu", "cuda"], help="default: cuda where there is one")
     add("--text", help="what is said; the face shows the emotion estimated from it")
     add("--emotion", help="NAME[:STRENGTH] for the face to show, e.g. happy:0.8")
-    add("--steps", type=int, help="of the diffusion renderer; not used yet")
+    add("--steps", type=int, help="of '--renderer diffusion' (default 4)")
     return parser.parse_args()
 
 
@@ -84,9 +86,14 @@ def _talk(arguments: argparse.Namespace) -> None:
 
     alias_pack()
     from synchrorama.models.media import read_audio, read_image
+    from synchrorama.models.render.sample import Sampling
     from synchrorama.models.talk import feel, see, talk, write_motion
     from synchrorama.models.types import EMOTIONS
 
+    sampling = None
+    if arguments.renderer == "diffusion":
+        steps = Sampling.steps if arguments.steps is None else arguments.steps
+        sampling = Sampling(steps=steps, seed=arguments.seed)
     direction = _direction(arguments.emotion, EMOTIONS) if arguments.emotion is not None else ""
     if arguments.device == "cuda" and not torch.cuda.is_available():
         raise ValueError("'--device cuda' was asked for but torch sees no GPU. Use --device cpu.")
@@ -121,6 +128,7 @@ def _talk(arguments: argparse.Namespace) -> None:
         size=arguments.size,
         seed=arguments.seed,
         emotion=emotion if asked else None,
+        sampling=sampling,
         device=torch.device(device),
         on_stage=on_stage,
     )
@@ -143,11 +151,8 @@ def _talk(arguments: argparse.Namespace) -> None:
 def main() -> int:
     """Exit status: 0, or 2 when something is wrong with what was given."""
     arguments = _arguments()
-    for name, sentence in LATER.items():
-        if getattr(arguments, name) is not None:
-            return _fail(sentence)
-    if arguments.renderer == "diffusion":
-        return _fail("'--renderer diffusion' is not built yet. Use --renderer motion-frames.")
+    if arguments.steps is not None and arguments.renderer != "diffusion":
+        return _fail("'--steps' is for '--renderer diffusion'. Use both or none.")
     if any(importlib.util.find_spec(name) is None for name in NEEDED):
         if Path(sys.prefix) == VENV:
             return _fail(f"The environment in '{VENV}' is incomplete. Delete that folder.")

@@ -27,6 +27,12 @@ DOUBLED = (
     "comfy/model_management",
     "comfy/model_patcher",
     "comfy/utils",
+    "comfy/conds",
+    "comfy/latent_formats",
+    "comfy/model_base",
+    "comfy/model_sampling",
+    "comfy/sd",
+    "comfy/supported_models_base",
 )
 
 

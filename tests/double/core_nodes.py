@@ -175,7 +175,74 @@ class CLIPTextEncode(io.ComfyNode):
         return io.NodeOutput([[text, {"clip": clip}]])
 
 
+class KSampler(io.ComfyNode):
+    """Euler's method on the schedule "simple", without cfg."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            "KSampler",
+            inputs=[
+                io.Model.Input("model"),
+                io.Int.Input("seed"),
+                io.Int.Input("steps", min=1, max=10000),
+                io.Float.Input("cfg"),
+                io.Combo.Input("sampler_name"),
+                io.Combo.Input("scheduler"),
+                io.Conditioning.Input("positive"),
+                io.Conditioning.Input("negative"),
+                io.Latent.Input("latent_image"),
+                io.Float.Input("denoise", min=0.0, max=1.0),
+            ],
+            outputs=[io.Latent.Output()],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model,
+        seed,
+        steps,
+        cfg,
+        sampler_name,
+        scheduler,
+        positive,
+        negative,
+        latent_image,
+        denoise,
+    ):
+        inner, start = model.model, latent_image["samples"]
+        noise = torch.randn(start.shape, generator=torch.Generator().manual_seed(seed))
+        ((tokens, options),) = positive
+        given = inner.extra_conds(noise=noise, cross_attn=tokens, **options)
+        given = {key: value.cond for key, value in given.items()}
+        levels = inner.model_sampling.sigmas
+        count = steps if denoise > 0.9999 else int(steps / denoise)
+        sigmas = [levels[-1 - int(i * len(levels) / count)] for i in range(count)][-steps:]
+        sigmas = torch.stack([*sigmas, torch.tensor(0.0)])
+        x = inner.model_sampling.noise_scaling(sigmas[0], noise, start)
+        for now, then in zip(sigmas, sigmas[1:], strict=False):
+            here = now.expand(len(x))
+            told = {"sample_sigmas": sigmas, "sigmas": here, "cond_or_uncond": [0]}
+            said = inner.apply_model(x, here, transformer_options=told, **given)
+            x = x + (x - said) / now * (then - now)
+        return io.NodeOutput({**latent_image, "samples": x})
+
+
+class VAEDecode(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        inputs = [io.Latent.Input("samples"), io.Vae.Input("vae")]
+        return io.Schema("VAEDecode", inputs=inputs, outputs=[io.Image.Output()])
+
+    @classmethod
+    def execute(cls, samples, vae):
+        return io.NodeOutput(vae.decode(samples["samples"]))
+
+
 NODES = (
+    KSampler,
+    VAEDecode,
     CLIPLoader,
     CLIPTextEncode,
     LoadImage,

@@ -32,7 +32,7 @@ def _validate_value(graph, classes, where, one, value):
     if isinstance(value, list):
         source, slot = value
         given = classes[graph[source]["class_type"]].define_schema().outputs[slot].io_type
-        if str(one.io_type) not in ("*", str(given)):
+        if str(given) not in str(one.io_type).split(",") and one.io_type != "*":
             raise RefusedError(f"{where}: {given} connected to {one.io_type}")
         return
     if one.io_type not in ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"):

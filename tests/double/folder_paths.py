@@ -1,5 +1,6 @@
 """A double of folder_paths."""
 
+import tempfile
 from pathlib import Path
 
 models_dir = str(Path(__file__).parent / "no-models")
@@ -24,6 +25,10 @@ def get_input_directory():
 
 def get_output_directory():
     return str(Path(models_dir) / "output")
+
+
+def get_temp_directory():
+    return str(Path(tempfile.gettempdir()) / "no-comfyui-temp")
 
 
 def get_save_image_path(filename_prefix, output_dir, image_width=0, image_height=0):

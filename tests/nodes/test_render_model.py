@@ -138,6 +138,25 @@ def test_one_step_agrees_with_the_network_outside(model, weights, clip):
     assert (outside - inside).abs().max() < 1e-5
 
 
+def test_the_packs_own_sampler_agrees_with_ksampler(model, clip):
+    from synchrorama.models.render.sample import Sampling
+    from synchrorama.models.render.sample import sample as ours
+    from synchrorama.nodes.render_model import denoiser
+
+    native = sample(model, clip)
+    sampling = Sampling(steps=4, noise=0.5, seed=5)
+    with torch.inference_mode():
+        chunks = ours(denoiser(model, clip), clip.motion.split(4), FRAMES, TINY.window, sampling)
+        out = torch.cat(list(chunks))
+    assert (out - native).abs().max() < 1e-4
+    assert (out - clip.motion).abs().max() > 1e-2
+
+
+def test_the_dial_leaves_the_motion_frames_at_zero(model, clip):
+    still = replace(clip, strength=0.0)
+    assert (sample(model, still, negative=still) - clip.motion).abs().max() < 1e-5
+
+
 def test_a_noise_mask_keeps_what_it_masks(model, clip):
     mask = torch.zeros(1, 1, SIZE, SIZE)
     mask[..., SIZE // 2 :] = 1

@@ -6,6 +6,7 @@ from pathlib import Path
 import av
 import pytest
 import torch
+from synchrorama.models.render.weights import BUILTIN_FILE
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "workflows"
@@ -35,7 +36,6 @@ def assert_refused(done, sentence):
 @pytest.mark.parametrize(
     ("option", "value", "sentence"),
     [
-        ("renderer", "diffusion", "Use --renderer motion-frames."),
         ("renderer", "magic", "invalid choice: 'magic'"),
         ("emotion", "merry", "'--emotion' is 'merry'. Use one of angry, disgusted,"),
         ("emotion", "happy:2", "'--emotion' has the strength '2'. Use a number from 0 to 1"),
@@ -46,6 +46,12 @@ def assert_refused(done, sentence):
 )
 def test_what_is_not_there_is_answered_at_once(tmp_path, option, value, sentence):
     assert_refused(talk(*given(tmp_path, **{option: value})), sentence)
+
+
+@pytest.mark.skipif(BUILTIN_FILE.is_file(), reason="the built-in weights are there")
+def test_missing_renderer_weights_are_answered(tmp_path):
+    done = talk(*given(tmp_path, renderer="diffusion", steps=2))
+    assert_refused(done, "The built-in renderer's weights are not part of this version")
 
 
 def test_missing_arguments_are_answered():

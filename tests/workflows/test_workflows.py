@@ -7,7 +7,11 @@ import executor
 import folder_paths
 import pytest
 import torch
-from synchrorama.nodes import NODES, host, scene_language
+from synchrorama.models.checkpoint import save_checkpoint
+from synchrorama.models.render.config import TINY
+from synchrorama.models.render.unet import UNet
+from synchrorama.models.render.weights import FORMAT
+from synchrorama.nodes import NODES, host, render, scene_language
 
 WORKFLOWS = Path(__file__).resolve().parents[2] / "workflows"
 API = sorted((WORKFLOWS / "api").glob("*.json"))
@@ -43,8 +47,18 @@ def run(request, tmp_path_factory):
     for node in graph.values():
         if node["class_type"] == "SynchroRaMaPortraitPrepare":
             node["inputs"]["size"] = 256  # small, to be quick
+        if node["class_type"] in ("SynchroRaMaRender", "SynchroRaMaRenderCondition"):
+            node["inputs"]["size"] = 64
+    weights = tmp_path_factory.mktemp("weights") / "renderer.safetensors"
+    untrained = {
+        f"denoiser.{key}": value for key, value in UNet(TINY.denoiser).state_dict().items()
+    }
+    save_checkpoint(
+        weights, untrained, format=FORMAT, config=TINY.to_json(), source="test", licence="CC0-1.0"
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(folder_paths, "get_output_directory", lambda: output)
+        patch.setattr(render, "BUILTIN_FILE", weights)
         return graph, executor.run(graph, NODES, WORKFLOWS)
 
 

@@ -18,6 +18,22 @@ def unet_offload_device():
     return torch.device("cpu")
 
 
+def vae_offload_device():
+    return torch.device("cpu")
+
+
+def intermediate_device():
+    return torch.device("cpu")
+
+
+def unet_dtype(device=None, model_params=0, supported_dtypes=(), weight_dtype=None):
+    return torch.float32
+
+
+def unet_manual_cast(weight_dtype, inference_device, supported_dtypes=()):
+    return None
+
+
 def get_free_memory(dev=None, torch_free_too=False):
     return 8e9
 

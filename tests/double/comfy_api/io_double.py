@@ -54,6 +54,30 @@ Float = Custom("FLOAT")
 String = Custom("STRING")
 Boolean = Custom("BOOLEAN")
 Combo = Custom("COMBO")
+Model = Custom("MODEL")
+Vae = Custom("VAE")
+Latent = Custom("LATENT")
+Conditioning = Custom("CONDITIONING")
+
+
+class MultiType:
+    class Input(Input):
+        def __init__(
+            self,
+            id,
+            types,
+            display_name=None,
+            optional=False,
+            tooltip=None,
+            lazy=None,
+            extra_dict=None,
+        ):
+            super().__init__(id, display_name, optional, tooltip, lazy, extra_dict)
+            self.types = types
+
+        @property
+        def io_type(self):
+            return ",".join(one.io_type for one in self.types)
 
 
 @dataclass(eq=False)
