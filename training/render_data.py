@@ -43,6 +43,7 @@ STEPS = 5  # of Gauss-Newton over the pose
 NUDGE = 1e-3  # radians or face widths, for its slopes
 HOLD = 1e-3  # share by which a pose that landmarks hardly tell is held still
 FIELDS = ("reference", "motion", "target", "weight")
+SIGNALS = ("emotion", "speech")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -54,6 +55,8 @@ class Example:
     motion: Tensor  # [F, H, W, 3] uint8, drawn from the reference by tracked motion
     target: Tensor  # [F, H, W, 3] uint8, what the clip shows
     weight: Tensor  # [F, H, W, 3] uint8, 255 at mouth and eyes, 0 elsewhere
+    emotion: Tensor | None = None  # [F, 256] Z_emo, where it is known
+    speech: Tensor | None = None  # [F, L, M] mel features around each frame, where there is sound
 
 
 def read_clip(path: Path) -> Tensor:
@@ -144,7 +147,9 @@ def examples_of_clip(
     """
     pictures = frames.float() / 255
     tracked = landmarker.track(pictures)
-    good = [i for i, face in enumerate(tracked) if face is not None and _width(face) >= min_face]
+    good = [
+        i for i, face in enumerate(tracked) if face is not None and face_width(face) >= min_face
+    ]
     if len(good) < length or good[0] != 0:
         return
     first = tracked[0]
@@ -157,7 +162,7 @@ def examples_of_clip(
     motion = tracked_motion(portrait, faces, head, drawing.mesh)
     corner, ratio = portrait.to_source[:, 2], float(portrait.to_source[0, 0])
     near = (motion.head_rotation[:, 1].abs() < MAX_YAW).tolist()
-    reference = _bytes(portrait.image[None])
+    reference = as_bytes(portrait.image[None])
     for start in range(0, len(good) - length + 1, length):
         part = slice(start, start + length)
         if not all(near[part]) or good[part][-1] - good[part][0] != length - 1:
@@ -171,9 +176,9 @@ def examples_of_clip(
         yield Example(
             clip=name,
             reference=reference,
-            motion=_bytes(drawn),
-            target=_bytes(target),
-            weight=_bytes(matters),
+            motion=as_bytes(drawn),
+            target=as_bytes(target),
+            weight=as_bytes(matters),
         )
 
 
@@ -193,11 +198,13 @@ def crop(pictures: Tensor, portrait: Portrait) -> Tensor:
     return square.permute(0, 2, 3, 1).clamp(0, 1)
 
 
-def _width(face: Face) -> float:
+def face_width(face: Face) -> float:
+    """In px, ear to ear of the mesh."""
     return float(face.landmarks[:, 0].max() - face.landmarks[:, 0].min())
 
 
-def _bytes(pictures: Tensor) -> Tensor:
+def as_bytes(pictures: Tensor) -> Tensor:
+    """Pictures 0..1 as uint8."""
     return (pictures * 255).round().clamp(0, 255).to(torch.uint8)
 
 
@@ -218,6 +225,9 @@ class ShardWriter:
             for field in FIELDS
             for i, one in enumerate(getattr(example, field))
         }
+        for field in SIGNALS:
+            if (signal := getattr(example, field)) is not None:
+                packed[f"{field}.0"] = signal.half()
         size = sum(one.numel() for one in packed.values())
         if self.tensors and self.size + size > self.limit:
             self.close()
@@ -254,7 +264,12 @@ def read_shard(path: Path) -> Iterator[Example]:
                 )
                 for field in FIELDS
             }
-            yield Example(clip=clip, **fields)
+            signals = {
+                field: file.get_tensor(f"{i}.{field}.0").float()
+                for field in SIGNALS
+                if f"{i}.{field}.0" in keys
+            }
+            yield Example(clip=clip, **fields, **signals)
 
 
 def _pack(picture: Tensor) -> Tensor:

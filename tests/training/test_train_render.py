@@ -2,34 +2,48 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from synchrorama.models.checkpoint import load_checkpoint
 from synchrorama.models.head import HeadModel
 from synchrorama.models.media import read_image
+from synchrorama.models.motion.frames import MotionFrames
 from synchrorama.models.portrait.landmarker import FaceLandmarker
+from synchrorama.models.portrait.prepare import prepare_portrait
 from synchrorama.models.render import keys
 from synchrorama.models.render.codec import PixelUnshuffle
 from synchrorama.models.render.config import TINY, RendererConfig
-from synchrorama.models.render.unet import UNet
+from synchrorama.models.render.unet import Conditions, UNet
+from synchrorama.models.types import ARKIT_INDEX
 from synchrorama.training.render import (
     FORMAT,
+    Spot,
     TrainingConfig,
-    clip_loss,
+    batched,
+    caches,
+    examples_in,
+    middles_of,
     picture_loss,
-    shuffled,
+    spot_loss,
+    spot_of,
     train,
 )
 from synchrorama.training.render_data import (
     Example,
     ShardWriter,
+    as_bytes,
     examples_of_clip,
     read_shard,
 )
+from synchrorama.training.render_heads import cast_actor, head_examples, raised_tongue
+from synchrorama.training.render_pairs import gap, reopened_examples
 
 SIZE, FRAMES = 32, 4
-SHORT = TrainingConfig(steps=10, rate=3e-3, warm_up=1, every=10, drop=0.0)
+SHORT = TrainingConfig(
+    steps=10, rate=3e-3, warm_up=1, every=10, drop=0.0, batch=2, side=24, teach=0.0, own=0.0
+)
 
 
 def example(seed=0):
@@ -74,26 +88,88 @@ def test_another_file_is_no_shard(tmp_path):
 
 
 def test_held_out_clips_are_never_seen(shards):
-    seen = shuffled(shards, {"clip1", "clip4"}, 0, 0)
-    names = [next(seen).clip for _ in range(8)]
-    assert set(names) == {"clip0", "clip2", "clip3", "clip5"}
-    again = shuffled(shards, {"clip1", "clip4"}, 0, 3)
-    assert [next(again).clip for _ in range(5)] == names[3:]
+    (folder,) = examples_in(shards, {"clip1", "clip4"})
+    names = {one.clip for one in folder}
+    assert names == {"clip0", "clip2", "clip3", "clip5"}
     with pytest.raises(ValueError, match="Hold out fewer"):
-        next(shuffled(shards, {f"clip{i}" for i in range(6)}, 0, 0))
+        examples_in(shards, {f"clip{i}" for i in range(6)})
+
+
+def test_signals_are_kept(tmp_path):
+    one = replace(example(), emotion=torch.rand(FRAMES, 256), speech=torch.rand(FRAMES, 16, 80))
+    writer = ShardWriter(tmp_path)
+    writer.add(example())
+    writer.add(one)
+    writer.close()
+    plain, heard = read_shard(tmp_path / "shard_0000.safetensors")
+    assert plain.emotion is None and plain.speech is None
+    assert (heard.emotion - one.emotion).abs().max() < 1e-3  # as half precision
+    assert heard.speech.shape == (FRAMES, 16, 80)
+
+
+def test_windows_lie_on_mouth_and_eyes():
+    weight = torch.zeros(64, 64)
+    weight[40:50, 20:44] = 255
+    weight[10:16, 12:24] = weight[12:18, 40:52] = 255
+    mouth, first, second = middles_of(weight)
+    assert mouth.tolist() == [44.5, 31.5]
+    assert first.tolist() == [12.5, 17.5]
+    assert second.tolist() == [14.5, 45.5]
+    assert middles_of(torch.zeros(8, 8))[0].tolist() == [4, 4]
+
+
+def test_a_window_is_the_same_place_in_all_pictures():
+    one = example()
+    for seed in range(4):
+        spot = spot_of(one, SHORT, torch.Generator().manual_seed(seed))
+        assert spot.motion.shape == spot.target.shape == (FRAMES, 3, 18, 24)
+        assert torch.equal(spot.reference[0], spot.motion[0])
+        differs = (spot.motion != spot.target).any(1)
+        assert differs.any()
+        assert bool((spot.share[:, 0][differs] > 0).all())
+
+
+def test_pictures_stand_still_beside_clips():
+    clip = spot_of(example(), SHORT, torch.Generator().manual_seed(0))
+    still = Spot(
+        reference=clip.reference,
+        motion=clip.motion[:1],
+        target=clip.target[:1],
+        share=clip.share[:1],
+        emotion=None,
+        speech=None,
+    )
+    both = batched([clip, still])
+    assert len(both.reference) == 2
+    assert torch.equal(both.motion[:FRAMES], clip.motion)
+    assert torch.equal(both.motion[FRAMES:], clip.motion[:1].expand(FRAMES, -1, -1, -1))
+
+
+def test_each_clip_of_a_batch_reads_its_own_reference():
+    network = UNet(TINY.denoiser)
+    with torch.no_grad():
+        network.conv_out.weight.normal_()
+    x, pictures = torch.rand(4, 12, 8, 8), torch.rand(2, 12, 8, 8)
+    times = torch.full((4,), 300.0)
+    given = Conditions(motion=x, reference=caches(network, pictures, 2))
+    both = network(x, times, given, 2)
+    for i in range(2):
+        part = slice(2 * i, 2 * i + 2)
+        own = Conditions(motion=x[part], reference=network.read(pictures[i : i + 1]))
+        assert (both[part] - network(x[part], times[part], own)).abs().max() < 1e-4
 
 
 def loss_of(network):
     with torch.no_grad():
         return sum(
             float(
-                clip_loss(
+                spot_loss(
                     network,
                     PixelUnshuffle(TINY.downscale),
-                    example(seed),
+                    spot_of(example(seed), SHORT, torch.Generator().manual_seed(seed)),
                     SHORT,
                     torch.Generator().manual_seed(seed),
-                )
+                )[0]
             )
             for seed in range(3)
         )
@@ -137,10 +213,91 @@ def test_blur_costs_more_than_its_difference():
     assert picture_loss(blurred, sharp, weight, 1.0) > 2 * picture_loss(shifted, sharp, weight, 1.0)
 
 
+def test_grain_tells_blur_from_a_detail_that_is_a_pixel_off():
+    sharp = torch.zeros(1, 3, 32, 32)
+    sharp[..., ::4] = 1
+    weight = torch.ones_like(sharp)
+    blurred = torch.full_like(sharp, 0.25)
+    off = sharp.roll(1, 3)
+    assert picture_loss(off, sharp, weight, 1.0) > picture_loss(blurred, sharp, weight, 1.0)
+    assert picture_loss(off, sharp, weight, 0.0, 9.0) < picture_loss(
+        blurred, sharp, weight, 0.0, 9.0
+    )
+
+
+def test_an_adversary_trains_along_and_resumes(shards, tmp_path):
+    device = torch.device("cpu")
+    config = replace(SHORT, steps=4, every=2, adversary=0.1, adversary_from=1)
+    whole = train(TINY, config, shards, tmp_path / "whole", device=device)
+    train(TINY, replace(config, steps=2), shards, tmp_path / "parts", device=device)
+    parts = train(TINY, config, shards, tmp_path / "parts", device=device)
+    for key, value in whole.state_dict().items():
+        assert torch.equal(value, parts.state_dict()[key]), key
+    last = (tmp_path / "whole" / "log.jsonl").read_text(encoding="utf-8").splitlines()[-1]
+    assert json.loads(last)["verdict"] > 0
+
+
+def test_a_mouth_is_closed_and_opened_again():
+    """The reference is shut, the motion frames and the target are open."""
+    path = Path(__file__).resolve().parents[2] / "workflows" / "sample_portrait.png"
+    landmarker, head = FaceLandmarker.from_checkpoint(), HeadModel.from_checkpoint()
+    portrait = prepare_portrait(read_image(path), landmarker=landmarker, head=head, size=256)
+    wide = portrait.head.expression.clone()
+    wide[ARKIT_INDEX["jawOpen"]] = 0.7
+    still = torch.zeros(1, 3)
+    open_mouth = as_bytes(MotionFrames(head, portrait).draw(wide[None], still, still))
+    found = list(
+        reopened_examples(
+            open_mouth,
+            "open",
+            landmarker=landmarker,
+            head=head,
+            size=128,
+            length=4,
+            min_face=60,
+            generator=torch.Generator().manual_seed(0),
+        )
+    )
+    assert len(found) == 1
+    gaps = [
+        float(gap(landmarker.faces(picture[0].float() / 255)[0].landmarks))
+        for picture in (found[0].reference, found[0].motion, found[0].target)
+    ]
+    assert gaps[0] < 0.05 < 0.1 < min(gaps[1:])
+
+
+def test_a_head_speaks_and_its_teeth_are_seen():
+    head = HeadModel.from_checkpoint()
+    actor = cast_actor(head, 128, torch.Generator().manual_seed(3))
+    coefficients = torch.zeros(2, 52)
+    coefficients[1, ARKIT_INDEX["jawOpen"]] = 0.6
+    made = head_examples(
+        head,
+        actor,
+        coefficients,
+        torch.zeros(2, 3),
+        torch.full((2, 16, 80), -2.0),
+        torch.zeros(2, 256),
+        "head",
+    )
+    assert (made.target[0].float() - made.reference[0].float()).abs().mean() < 1
+    inside = made.weight[1] > 0
+    assert (made.target[1].float() - made.target[0].float()).abs()[inside].mean() > 5
+    assert (made.motion[1].float() - made.target[1].float()).abs().mean() < 6
+
+
+def test_high_sounds_raise_the_tongue():
+    head = HeadModel.from_checkpoint()
+    mel = torch.full((2, 16, 80), -2.0)
+    mel[0, :, :20] = 0
+    mel[1, :, 60:] = 0
+    low, high = raised_tongue(head, mel)[..., 1].amax(1)
+    assert high > low + 0.02
+    assert raised_tongue(head, mel)[:, head.part != head.parts.index("tongue")].abs().max() == 0
+
+
 @pytest.fixture(scope="module")
 def still(request):
-    from pathlib import Path
-
     sample = Path(__file__).resolve().parents[2] / "workflows" / "sample_portrait.png"
     return (read_image(sample) * 255).round().to(torch.uint8)
 
