@@ -17,6 +17,7 @@ from ..models.scene.retell import retell
 from ..models.scene.schedule import keyframes, length, window_prompts
 from ..models.types import Emotion, Portrait, Scene
 from . import host
+from .inputs import fps_input, report_output
 from .types import (
     Audio,
     EmotionSocket,
@@ -27,6 +28,10 @@ from .types import (
 )
 
 CATEGORY = "SynchroRaMa/3 scene"
+STEERS = (
+    "This prompt steers models that read text. SynchroRaMa's own renderer has no trained text path "
+    "and is not steered by it."
+)
 
 
 def fact_inputs() -> list[io.Input]:
@@ -99,11 +104,7 @@ def scene_outputs() -> list[io.Output]:
         io.String.Output(
             "beats", display_name="beats", tooltip="What happens when, one line each, in seconds."
         ),
-        io.String.Output(
-            "report",
-            display_name="report",
-            tooltip="Every fact with its measurement, and what was left out or removed and why.",
-        ),
+        report_output("Every fact with its measurement, and what was left out or removed and why."),
     ]
 
 
@@ -128,7 +129,7 @@ def gather_facts(
 def outputs_of(request: Request, scene: Scene, remarks: list[str]) -> io.NodeOutput:
     """The outputs that Describe Scene and Scene from Answer share."""
     lines = [f"{start:.2f}-{end:.2f}: {text}" for start, end, text in scene.beats]
-    report = [f"Author: {scene.author}.", *remarks, request.remark, request.facts.report()]
+    report = [f"Author: {scene.author}.", *remarks, request.remark, request.facts.report(), STEERS]
     return io.NodeOutput(
         scene, scene.prompt, scene.negative, "\n".join(lines), "\n".join(filter(None, report))
     )
@@ -146,7 +147,7 @@ class SynchroRaMaSceneDescribe(io.ComfyNode):
             category=CATEGORY,
             description="Describes picture, voice and feeling as a prompt for any model that reads "
             "text. It states what was measured and nothing else. SynchroRaMa's own renderer has no "
-            "trained text path yet and is not steered by it.",
+            "trained text path and is not steered by it.",
             inputs=[
                 *fact_inputs(),
                 LanguageModelSocket.Input(
@@ -184,7 +185,7 @@ class SynchroRaMaSceneDescribe(io.ComfyNode):
                     min=1,
                     max=8,
                     tooltip="How often the language model is asked until an answer can be used; "
-                    "then the rules tell the scene.",
+                    "every second time plainly, for one line. Then the rules tell the scene.",
                 ),
             ],
             outputs=scene_outputs(),
@@ -257,14 +258,7 @@ class SynchroRaMaSceneSchedule(io.ComfyNode):
             "nodes, and into one prompt for each window of frames.",
             inputs=[
                 SceneSocket.Input("scene", tooltip="From Describe Scene or Scene from Answer."),
-                io.Float.Input(
-                    "fps",
-                    default=25.0,
-                    min=8.0,
-                    max=60.0,
-                    step=0.001,
-                    tooltip="Frames a second of the video, 8 to 60. Use the same value everywhere.",
-                ),
+                fps_input(),
                 io.Int.Input(
                     "frames",
                     default=0,

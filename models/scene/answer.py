@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, replace
 
 from ..types import Scene
-from .claims import FREE, known_claims, objection, word_table, words_of
+from .claims import FREE, UNWANTED, known_claims, objection, word_table, words_of
 from .clean import quoted
 from .describe import Count, shorten
 from .request import Request
@@ -209,7 +209,7 @@ def _negative(negative: str, request: Request, claims: set[tuple[str, str]], cou
     own = request.scene.negative.split(", ")
     for part in (one.strip(" .") for one in negative.split(",")):
         words = words_of(part)
-        known = all(word in FREE or word in table for word in words)
+        known = all(word in FREE | UNWANTED or word in table for word in words)
         denies = not objection(part, request.facts, claims, seen=False)
         stated = any(table.get(word, set()) & claims for word in words)
         if words and known and not denies and not stated and part not in own:

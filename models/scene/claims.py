@@ -80,9 +80,10 @@ FREE = set(
     becomes become turning shift shifting finally throughout clear clearly slightly gently natural
     naturally still
     half third quarter fifth tenth most large small size
-    deformed extra text watermark several people profile busy no not without
+    several people profile busy no not without
     time seconds second moment brief briefly continues continue""".split()
 )
+UNWANTED = set("deformed extra text watermark".split())  # may only stand in the negative
 _WORD = re.compile(r"[a-zA-Z]+(?:[-'’][a-zA-Z]+)*|\d+(?:\.\d+)?|[^\W\d_]+")
 
 

@@ -109,26 +109,17 @@ def _pose(portrait: Portrait) -> list[Fact]:
             confidence=sureness(abs(yaw), edge, 8.0),
         )
     )
-    if abs(roll) > TILTED:
-        lean = "left" if roll > 0 else "right"
-        facts.append(
-            Fact(
-                subject="tilt",
-                value=lean,
-                measured=f"the head leans {abs(roll):.0f}° to the {lean} of the picture",
-                confidence=sureness(abs(roll), TILTED, 6.0),
-            )
-        )
-    if abs(pitch) > NODDING:
-        way = "down" if pitch > 0 else "up"
-        facts.append(
-            Fact(
-                subject="nod",
-                value=way,
-                measured=f"the head is bent {abs(pitch):.0f}° {way}",
-                confidence=sureness(abs(pitch), NODDING, 8.0),
-            )
-        )
+    lean = "left" if roll > 0 else "right"
+    leaning = f"the head leans {abs(roll):.0f}° to the {lean} of the picture"
+    way = "down" if pitch > 0 else "up"
+    bent = f"the head is bent {abs(pitch):.0f}° {way}"
+    for subject, value, angle, limit, width, measured in (
+        ("tilt", lean, abs(roll), TILTED, 6.0, leaning),
+        ("nod", way, abs(pitch), NODDING, 8.0, bent),
+    ):
+        if angle > limit:
+            sure = sureness(angle, limit, width)
+            facts.append(Fact(subject=subject, value=value, measured=measured, confidence=sure))
     return facts
 
 

@@ -103,6 +103,7 @@ def test_fences_and_bold_are_passed_over():
         "speaking fast", "an old man", "a young woman", "warm light", "even light", "not sad",
         "the face filling half of the height", "silent", "background in focus", "head tilted left",
         "ein trauriges Gesicht", "悲しい顔", "slightly sad", "open", "a crowd of men",
+        "the text is in a monotone",
     ],
 )  # fmt: skip
 def test_what_was_not_measured_is_removed(request_, clause):
@@ -260,6 +261,23 @@ def test_without_a_good_answer_the_rules_tell(request_, count):
     assert scene == request_.scene
     assert len(remarks) == 4
     assert remarks[-1] == "Told by rules: fake gave no answer that could be used."
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "",
+        "PROMPT: dark, " * 600,
+        "PROMPT: 悲しい顔、暗い背景。",
+        "PROMPT: Ein trauriges Gesicht, dunkles Bild.",
+        "Once upon a time there was a king.",
+    ],
+    ids=["empty", "endless", "Japanese", "German", "no form"],
+)
+def test_answers_that_cannot_be_used_change_nothing(request_, count, answer):
+    scene, remarks = tell(request_, Scripted(answer), count)
+    assert scene == request_.scene
+    assert len(remarks) == 3
 
 
 def test_what_was_removed_is_told(request_, count):

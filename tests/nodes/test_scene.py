@@ -78,6 +78,7 @@ def test_a_picture_is_described(portrait):
     assert "people: 1 (faces found in the picture: 1" in report
     assert beats == ""
     assert report.startswith("Author: rules.")
+    assert report.endswith("has no trained text path and is not steered by it.")
 
 
 def test_an_emotion_alone_has_beats():
@@ -172,7 +173,7 @@ def test_the_nodes_say_that_the_own_renderer_is_not_steered(root):
     )
     for node in ("SynchroRaMaSceneDescribe", "SynchroRaMaSceneSchedule"):
         page = (root / "web" / "docs" / f"{node}.md").read_text(encoding="utf-8")
-        assert "own renderer has no trained text path yet" in page
+        assert "own renderer has no trained text path" in page
 
 
 def test_the_landmarker_is_asked_how_many_faces_there_are(portrait, monkeypatch):
