@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 from common import RESULTS, Studio, machine, write_result
-from scene_variations import MAKERS, SUBJECTS
+from scene_variations import MAKERS, SUBJECTS, ordinary
 from synchrorama.models.portrait.prepare import prepare_portrait
 from synchrorama.models.scene.measure import measure
 from synchrorama.models.types import Portrait
@@ -51,6 +51,9 @@ def judge(
             portrait = studio.portrait(path)
         except ValueError as error:
             print(f"{path.name}: {error}", flush=True)
+            continue
+        if not ordinary(portrait):
+            print(f"{path.name}: turned away, or its eyes are not seen", flush=True)
             continue
         made = 0
         while made < share and kinds:

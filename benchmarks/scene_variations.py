@@ -12,13 +12,18 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from common import ARKIT_INDEX, Studio
-from synchrorama.models.head import project
+from synchrorama.models.head import project, rotation_angles
 from synchrorama.models.motion.frames import MotionFrames
 from synchrorama.models.raster import interpolate, rasterise
 from synchrorama.models.scene.photo_light import _vertex_normals, to_linear
+from synchrorama.models.scene.photo_pose import EYES_OPEN, IRIS, eye_opening, eyes_seen
 from synchrorama.models.types import Portrait
 from synchrorama.models.video.paste import paste_back
 from torch import Tensor
+
+# landmarks on the cheek to the left and to the right of the picture
+CHEEKS = ((50, 101, 205, 36, 187, 123, 117, 147), (280, 330, 425, 266, 411, 352, 346, 376))
+EVEN = 1.3  # brightness of one cheek over the other's, of a face that is lit from no side
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -32,6 +37,17 @@ class Variation:
 
 
 Maker = Callable[[Studio, Portrait], Variation | None]
+
+
+def ordinary(portrait: Portrait) -> bool:
+    """Whether it is a portrait of which the truth can be known.
+
+    It is upright, not in profile, and its eyes are open and seen.
+    """
+    pitch, yaw, roll = (math.degrees(float(a)) for a in rotation_angles(portrait.head.rotation))
+    upright = abs(pitch) < 25.0 and abs(yaw) < 25.0 and abs(roll) < 20.0
+    opened = eye_opening(portrait.landmarks) > EYES_OPEN
+    return upright and opened and eyes_seen(portrait) >= IRIS
 
 
 def to_srgb(light: Tensor) -> Tensor:
@@ -63,23 +79,29 @@ def _boxed(picture: Tensor, reach: int) -> Tensor:
     return F.avg_pool2d(across, (odd, 1), 1, (reach, 0))
 
 
-def lit_from(side: str) -> Maker:
-    """Light from one side: skin that faces it four times as bright as skin that faces away."""
+def cheeks(portrait: Portrait) -> float:
+    """How many times as bright the cheek on the right of the picture is as the one on the left."""
+    light = (to_linear(portrait.image) @ torch.tensor([0.2126, 0.7152, 0.0722]))[None, None]
+    places = portrait.landmarks[[*CHEEKS[0], *CHEEKS[1]], :2][None, None]
+    at = F.grid_sample(
+        _boxed(light, portrait.image.shape[0] // 100),
+        places / light.shape[2] * 2 - 1,
+        align_corners=False,
+    )
+    left, right = at[0, 0, 0].view(2, -1).mean(1).tolist()
+    return (right + 1e-3) / (left + 1e-3)
 
-    def make(studio: Studio, portrait: Portrait) -> Variation:
+
+def lit_from(side: str) -> Maker:
+    """A face whose cheeks are equally bright lit from one side: one cheek twice as bright then."""
+
+    def make(studio: Studio, portrait: Portrait) -> Variation | None:
+        if abs(math.log(cheeks(portrait))) > math.log(EVEN):
+            return None
         normals, inside = _normal_map(studio, portrait)
         sign = 1.0 if side == "right" else -1.0
-        light = to_linear(portrait.image)
-        # the photo's own shading is taken out first: what is coarser than a quarter of the crop
-        level = (light.mean(2, keepdim=True) + 0.01).log() * inside
-        both = torch.cat((level, inside), 2).permute(2, 0, 1)[None]
-        for _ in range(2):
-            both = _boxed(both, portrait.image.shape[0] // 10)
-        coarse = (both[0, 0] / both[0, 1].clamp_min(1e-3))[..., None]
-        mean = (level.sum() / inside.sum()).clamp_min(-2.5)
-        light = light * (1 + inside * ((mean - coarse).exp() - 1))
-        shade = 0.25 + 0.75 * (0.5 + 0.5 * sign * normals[..., :1] / 0.8).clamp(0, 1)
-        lit = to_srgb(light * (1 + inside * (shade - 1)))
+        shade = 0.15 + 0.85 * (0.5 + 0.5 * sign * normals[..., :1] / 0.8).clamp(0, 1)
+        lit = to_srgb(to_linear(portrait.image) * (1 + inside * (shade - 1)))
         picture = paste_back(lit[None], portrait)[0]
         return Variation(kind=f"light {side}", subject="light", truth=(side,), picture=picture)
 
@@ -151,8 +173,6 @@ def turned(yaw: float) -> Maker:
     """A frontal head turned to a side by 18°."""
 
     def make(studio: Studio, portrait: Portrait) -> Variation | None:
-        from synchrorama.models.head import rotation_angles
-
         own = math.degrees(float(rotation_angles(portrait.head.rotation)[1]))
         if abs(own) > 7.0:
             return None
@@ -168,8 +188,6 @@ def leaning(degrees: float) -> Maker:
     """The whole picture turned about its middle; an upright head then leans."""
 
     def make(studio: Studio, portrait: Portrait) -> Variation | None:
-        from synchrorama.models.head import rotation_angles
-
         own = math.degrees(float(rotation_angles(portrait.head.rotation)[2]))
         if abs(own) > 5.0:
             return None
