@@ -15,7 +15,7 @@ from torch import Tensor
 from ..head import HeadModel, project
 from ..landmarks import EYES, INNER_LIPS, LIP_CORNERS, LOWER_LIP, UPPER_LIP
 from ..raster import interpolate, rasterise
-from ..types import Portrait
+from ..types import ARKIT_INDEX, Portrait
 from .affine import similarity, through
 from .fill import continue_outward
 from .photo_mesh import PhotoMesh
@@ -37,6 +37,8 @@ SKIN = (50, 280, 205, 425, 101, 330)  # landmarks on the cheeks
 SHOW = {"upper_teeth": 0.026, "lower_teeth": 0.022}
 WHITE = 0.80  # how bright the white of an eye is under full light
 OVERLAP = 0.05  # mouth widths by which a photo's own teeth are continued under its lips
+BARED = 0.4  # by how much a smile, which lifts the lips off the teeth, brightens them
+ASIDE = 0.85  # how much of the shadow on the teeth at the sides it takes away
 RIM = 1.5  # px of a lip's soft edge
 FRONT = 0.5  # head units, depth from which teeth are incisors
 SAMPLES = 2  # per pixel and axis
@@ -111,13 +113,16 @@ class Mouth:
         alpha = (inside + 0.5).clamp(0, 1) * (gap / 1.0).clamp(0, 1)[:, None, None]
         teeth = self.closed + torch.einsum("bc,cqd->bqd", coefficients, self.moves)
         teeth = self.mesh.turn_head(teeth, rotation, translation)
-        colour = self._interior(teeth, left, top, width, height)
+        corners = [ARKIT_INDEX["mouthSmileLeft"], ARKIT_INDEX["mouthSmileRight"]]
+        smile = coefficients[:, corners].mean(1).clamp(0, 1)[:, None, None]
+        colour = self._interior(teeth, smile, left, top, width, height)
         reach = 0.05 * self.mesh.mouth_width
         shade = 0.6 + 0.4 * (inside / reach).clamp(0, 1).sqrt()  # lips keep light out
         shade = (
             shade
             * (0.5 + 0.5 * (gap / (0.16 * self.mesh.mouth_width)).clamp(0, 1).sqrt())[:, None, None]
         )
+        shade = shade.lerp(torch.ones_like(shade), smile) * (1 + BARED * smile)
         colour = colour * shade[..., None]
         if self.photo is not None:
             colour = self._own_teeth(self.photo, colour, teeth, points, left, top)
@@ -140,8 +145,10 @@ class Mouth:
         loop = torch.cat((right, upper, left, lower.flip(1)), 1)
         return loop, (gap - line).clamp(min=0)[:, 2:7].mean(1)
 
-    def _interior(self, teeth: Tensor, left: int, top: int, width: int, height: int) -> Tensor:
-        """Teeth [B, Q, 3], tongue and cavity in a window: [B, h, w, 3]."""
+    def _interior(
+        self, teeth: Tensor, smile: Tensor, left: int, top: int, width: int, height: int
+    ) -> Tensor:
+        """Teeth [B, Q, 3], tongue and cavity in a window, [B, h, w, 3]; smile [B, 1, 1] 0..1."""
         corner = torch.tensor([left, top], device=teeth.device)
         xy = (teeth[..., :2] - corner) * SAMPLES
         rows, columns = height * SAMPLES, width * SAMPLES
@@ -157,6 +164,7 @@ class Mouth:
         line = self.crevices.flatten()[kind * CREVICE_STEPS + place]
         deep = ((seen[..., 5] - self.lips_depth) / self.unit + 0.07).clamp(max=0)
         falloff = torch.exp(deep / 0.16) * torch.exp(-((along / 0.22) ** 2))
+        falloff = falloff.lerp(torch.ones_like(falloff), ASIDE * smile)
         colour = albedo * ((0.55 + 0.45 * facing) * line * falloff)[..., None]
         cavity = torch.tensor(CAVITY, device=teeth.device)
         colour = torch.where((index >= 0)[..., None], torch.maximum(colour, 0.6 * cavity), cavity)

@@ -208,6 +208,22 @@ def test_the_landmarker_sees_what_was_set(renderer, portrait, landmarker, name, 
     assert (after[seen] - before[seen]).min() >= rise
 
 
+def test_a_smile_lets_light_on_the_teeth(renderer, portrait):
+    """Photos of smiles: teeth as bright as the skin; of parted lips: half as bright."""
+    open_jaw = expression(portrait, jawOpen=0.4)
+    points = moved(renderer, open_jaw)
+    still = torch.zeros(1, 3)
+    painted = []
+    for smile in (0.0, 0.8):
+        given = expression(portrait, jawOpen=0.4, mouthSmileLeft=smile, mouthSmileRight=smile)[None]
+        frame = torch.full_like(portrait.image, -1.0)[None]
+        renderer.mouth.paint(frame, points[None], given, still, still)
+        painted.append(frame[0])
+    solid = (painted[0] > 0).all(-1) & (painted[1] > 0).all(-1)
+    assert int(solid.sum()) > 100
+    assert painted[1][solid].mean() > 1.2 * painted[0][solid].mean()
+
+
 def test_jaw_opens_the_lips_and_shows_the_mouth(renderer, portrait):
     points = moved(renderer, expression(portrait, jawOpen=0.6))
     rest = renderer.mesh.rest
