@@ -6,16 +6,13 @@ Each portrait says the same 2.4 s neutrally and with each of seven emotions by h
 0.5 and 1. Every fourth motion frame is read by the landmarker, its scores become action units, and
 their means over the frames are compared with the neutral face's.
 
-Some units its scores do not know: cheekSquint, noseSneer and mouthDimple stay below 0.01 whatever a
-face does, on photographs too. So units are read a second time from where the landmarker sees the
-468 points: how far each unit of the head has to go for the points to move as they do, all units at
-once, by bounded least squares with a weak pull to 0.
+Some units its scores do not know: cheekSquint, noseSneer and mouthDimple (6, 9, 14) stay below 0.01
+whatever a face does. So happiness and contempt cannot show it a second unit.
 
-"raised" counts the units of the emotion's prototype whose score rises by at least 0.15 (contempt,
-which one side alone shows, is read on that side), "by_points" those that rise so by the points;
-"read" is the prototype that lies nearest to the rise of the scores
-(`models.motion.action_units.read_emotion`), "read_by_points" to that of the points. Needed: two
-units on each, 80 % read right, and at half strength a rise between neutral and full strength.
+"raised" counts the units of the emotion's prototype that rise by at least 0.15 (contempt, which one
+side alone shows, is read on that side); "read" is the prototype that lies nearest to the rise
+(`models.motion.action_units.read_emotion`). Needed: two units on each, 80 % read right, and at half
+strength a rise between neutral and full strength.
 """
 
 from __future__ import annotations
@@ -24,13 +21,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from common import RESULTS, SAMPLE_PORTRAIT, SAMPLE_SPEECH, Studio, machine, write_result
-from scipy.optimize import lsq_linear
 from synchrorama.models.emotion.direct import direct_emotion, parse_direction
 from synchrorama.models.emotion.fusion import EmotionFusion
-from synchrorama.models.head import project
 from synchrorama.models.media import read_audio
 from synchrorama.models.motion.action_units import (
     ACTION_UNITS,
@@ -41,7 +35,6 @@ from synchrorama.models.motion.action_units import (
 from synchrorama.models.motion.audio_to_motion import AudioToMotion, motion_from_audio
 from synchrorama.models.motion.dials import Dials
 from synchrorama.models.motion.frames import MotionFrames
-from synchrorama.models.portrait.fit import MESH_LANDMARKS, NOISE, eye_distance
 from synchrorama.models.types import ARKIT_NAMES, EMOTIONS, Portrait
 from torch import Tensor
 
@@ -49,7 +42,6 @@ SECONDS, FPS, STRIDE = 2.4, 25.0, 4
 NEEDED_RISE, NEEDED_UNITS, NEEDED_RIGHT = 0.15, 2, 0.8
 DIALS = Dials(head=0.0, blinks=0.0, gaze=0.0)
 RIGHT_ONLY = "contemptuous"
-LOOSE = 0.5  # deviation of a unit before anything is seen
 
 
 class Speaker:
@@ -64,8 +56,8 @@ class Speaker:
         waveform, self.sample_rate = read_audio(speech)
         self.waveform = waveform[..., : round(SECONDS * self.sample_rate)]
 
-    def seen(self, emotion: str, strength: float) -> tuple[Tensor, Tensor]:
-        """Mean scores [52] and points [468, 2] that the landmarker reads from its frames."""
+    def scores(self, emotion: str, strength: float) -> Tensor:
+        """Mean scores [52] that the landmarker reads from its frames."""
         keys = parse_direction(f"{emotion} {strength}")
         felt = direct_emotion(self.fusion, keys, round(SECONDS * FPS), FPS)
         motion = motion_from_audio(
@@ -78,28 +70,14 @@ class Speaker:
             dials=DIALS,
         )
         part = slice(2, None, STRIDE)
-        seen, points = [], []
+        seen = []
         for one in motion.coefficients[part].split(8):
             still = torch.zeros(len(one), 3)
             for face in self.studio.landmarker.track(self.frames.draw(one, still, still)):
                 if face is None:
                     raise RuntimeError("The landmarker lost the face in a motion frame.")
                 seen.append(face.coefficients)
-                points.append(face.landmarks[:MESH_LANDMARKS, :2])
-        return torch.stack(seen).mean(0), torch.stack(points).mean(0)
-
-    def by_points(self, points: Tensor, neutral: Tensor) -> Tensor:
-        """How far each of the head's units goes, [52], for points [468, 2] to move so."""
-        fitted, head = self.portrait.head, self.studio.head
-        rest = head.at_landmarks(head.shape(fitted.identity, fitted.expression))[:MESH_LANDMARKS]
-        units = head.at_landmarks(head.units)[:, :MESH_LANDMARKS]
-        moves = (project(rest + units, fitted) - project(rest, fitted))[..., :2].flatten(1)
-        sigma = NOISE * eye_distance(self.portrait.face.landmarks)
-        wanted = (points - neutral).flatten() / sigma
-        matrix = torch.cat((moves.T / sigma, torch.eye(len(moves)) / LOOSE)).double().numpy()
-        target = torch.cat((wanted, torch.zeros(len(moves)))).double().numpy()
-        found = lsq_linear(matrix, target, bounds=(-1.0, 1.5)).x
-        return torch.from_numpy(found.astype(np.float32))
+        return torch.stack(seen).mean(0)
 
 
 def units_of(scores: Tensor, emotion: str) -> Tensor:
@@ -116,32 +94,23 @@ def units_of(scores: Tensor, emotion: str) -> Tensor:
 def check(studio: Studio, path: Path, speech: Path) -> list[dict[str, Any]]:
     """A row for each emotion."""
     speaker = Speaker(studio, studio.portrait(path), speech)
-    neutral, still = speaker.seen("neutral", 1.0)
+    neutral = speaker.scores("neutral", 1.0)
     rows = []
     for number, emotion in enumerate(EMOTIONS):
         if emotion == "neutral":
             continue
-        full, points = speaker.seen(emotion, 1.0)
-        half, _ = speaker.seen(emotion, 0.5)
-        moved = speaker.by_points(points, still)
+        full, half = speaker.scores(emotion, 1.0), speaker.scores(emotion, 0.5)
         calm = units_of(neutral, emotion)
         rise, half_rise = units_of(full, emotion) - calm, units_of(half, emotion) - calm
-        moved_units = units_of(moved, emotion)
         wanted = (prototypes()[number] > 0).nonzero()[:, 0].tolist()
         strongest = max(wanted, key=lambda unit: float(rise[unit]))
-        by_points = read_emotion(moved, torch.zeros_like(moved))
         row = {
             "picture": path.name,
             "emotion": emotion,
             "raised": sum(float(rise[unit]) >= NEEDED_RISE for unit in wanted),
-            "by_points": sum(float(moved_units[unit]) >= NEEDED_RISE for unit in wanted),
             "read": EMOTIONS[int(read_emotion(full, neutral).argmax())],
-            "read_by_points": EMOTIONS[int(by_points.argmax())],
             "between": 0.0 < float(half_rise[strongest]) < float(rise[strongest]),
-            "rise": {f"AU{ACTION_UNITS[u]}": round(float(rise[u]), 2) for u in wanted},
-            "rise_by_points": {
-                f"AU{ACTION_UNITS[u]}": round(float(moved_units[u]), 2) for u in wanted
-            },
+            "rise": {f"AU{ACTION_UNITS[unit]}": round(float(rise[unit]), 2) for unit in wanted},
         }
         print(row, flush=True)
         rows.append(row)
@@ -162,9 +131,7 @@ def main() -> None:
     summary = {
         **machine(),
         "two_units_raised": sum(row["raised"] >= NEEDED_UNITS for row in rows),
-        "two_units_by_points": sum(row["by_points"] >= NEEDED_UNITS for row in rows),
         "read_right": sum(row["read"] == row["emotion"] for row in rows),
-        "read_right_by_points": sum(row["read_by_points"] == row["emotion"] for row in rows),
         "half_between": sum(row["between"] for row in rows),
         "of": len(rows),
     }

@@ -53,7 +53,7 @@ STRENGTH: dict[str, float] = {
 EMPHASIS: dict[tuple[str, str], float] = {
     ("sad", "browDown"): 0.35, ("contemptuous", "mouthSmile"): 0.7,
     ("disgusted", "mouthUpperUp"): 1.5, ("disgusted", "mouthShrugLower"): 1.2,
-    ("disgusted", "mouthFrown"): 0.3,
+    ("disgusted", "mouthFrown"): 0.3, ("disgusted", "browDown"): 2.0,
     ("fearful", "mouthStretch"): 1.2, ("fearful", "browDown"): 0.3, ("fearful", "browOuterUp"): 0.6,
     ("fearful", "jawOpen"): 0.4, ("fearful", "eyeSquint"): 0.0,
 }  # fmt: skip
