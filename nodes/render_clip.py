@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from comfy_api.latest import io
 from torch import Tensor
 
@@ -136,4 +137,4 @@ def _frames(
     if given is None:
         return MotionFrames(head, portrait, host.device()).render(motion)
     require_frames(given, portrait, motion)
-    return iter(given.split(CHUNK))
+    return iter(torch.split(given, CHUNK))

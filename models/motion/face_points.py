@@ -19,9 +19,9 @@ def face_points(head: HeadModel, portrait: Portrait, motion: Motion) -> Tensor:
     moved = (
         mesh(coefficients, rotation, translation)[:, :MESH_LANDMARKS, :2]
         for coefficients, rotation, translation in zip(
-            motion.coefficients.split(CHUNK),
-            motion.head_rotation.split(CHUNK),
-            motion.head_translation.split(CHUNK),
+            torch.split(motion.coefficients, CHUNK),
+            torch.split(motion.head_rotation, CHUNK),
+            torch.split(motion.head_translation, CHUNK),
             strict=True,
         )
     )

@@ -92,6 +92,7 @@ class PhotoMesh(nn.Module):
     moves: Tensor  # [C, N, 3] px at coefficient 1
     turn: Tensor  # [N] share of the head's turn
     own: Tensor  # [C] the photo's own expression
+    own_felt: Tensor  # [C] how far its units go
     down: Tensor  # [3] the face's downward direction
     between: Tensor  # [E] middles of edges along lids and lips, which stay middles
     parents: Tensor  # [S, 2] the landmarks around a surface vertex

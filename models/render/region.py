@@ -48,7 +48,7 @@ def refine_region(
     points = landmarks[..., :2]
     first, second = OUTER_EYE_CORNERS
     unit = (points[:, first] - points[:, second]).norm(dim=1)  # [F]
-    loops = []
+    loops: list[tuple[Sequence[int], tuple[int, int], float]] = []
     if "mouth" in parts:
         loops.append((MOUTH, MOUTH_CORNERS, MOUTH_ROOM))
     if "eyes" in parts:
@@ -113,4 +113,5 @@ def _spot(
     radius = (away / half[:, None, None]).norm(dim=-1)  # 1 on the ellipse
     inside = (1 - radius) * half.amin(1)[:, None, None]  # about px to its rim
     share = (inside / edge[:, None, None]).clamp(0, 1)
-    return share * share * (3 - 2 * share)
+    out: Tensor = share * share * (3 - 2 * share)
+    return out

@@ -106,7 +106,8 @@ def with_network(network: UNet, given: Conditions) -> Denoise:
             speech=None if given.speech is None else given.speech[at].to(like),
         )
         times = torch.full((len(x),), TIMES * level, device=like.device)
-        return network(x.to(like), times, cut).to(x)
+        out: Tensor = network(x.to(like), times, cut).to(x)
+        return out
 
     return denoise
 
