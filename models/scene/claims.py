@@ -185,7 +185,10 @@ def _in_context(
         elif "tilted" in words or "tilt" in words:
             wrong.append((f"head tilted {side}", {("tilt", side)}))
         else:
-            wrong.append((f"turned {side}", {("turn", side), ("turn", f"slightly {side}")}))
+            turned = {("turn", f"slightly {side}")}
+            if "slightly" not in words:
+                turned.add(("turn", side))
+            wrong.append((f"turned {side}", turned))
     if words & _LIGHT and "above" in words:
         wrong.append(("light from above", {("light", "above")}))
     if words & _LIGHT and words & {"even", "front"}:

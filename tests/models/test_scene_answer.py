@@ -110,6 +110,15 @@ def test_what_was_not_measured_is_removed(request_, clause):
     assert objection(clause, request_.facts, known_claims(request_.facts), seen=False)
 
 
+@pytest.mark.parametrize(("turn", "told"), [("left", False), ("slightly left", True)])
+def test_a_head_that_is_turned_far_is_not_told_as_slightly_turned(turn, told):
+    facts = make_facts(facts={"turn": turn})
+    claims = known_claims(facts)
+    slightly = objection("head turned slightly to the left", facts, claims, seen=False)
+    assert (slightly == "") is told
+    assert objection("head turned to the left", facts, claims, seen=False) == ""
+
+
 def test_a_feeling_is_only_told_in_its_beat():
     facts = make_facts()
     early = known_claims(facts, (0.0, 2.0))
