@@ -159,6 +159,7 @@ def _sift(
     marked = _QUOTE.sub(keep, " ".join(text.split()))
     parts = _SPLIT.split(marked)
     kept: list[str] = []
+    told: set[str] = set()
     total = good = 0
     for i in range(0, len(parts), 2):
         clause = parts[i].strip()
@@ -170,8 +171,11 @@ def _sift(
             why = "it quotes what is not said"
         elif any(sign in clause for sign in "()[]{}<>|`\\"):
             why = "it holds signs that prompt nodes obey"
+        elif clause.lower() in told:
+            why = "it was told before"
         else:
             why = objection(bare, facts, claims, seen)
+        told.add(clause.lower())
         if why:
             shown = re.sub(r"(inventedwords|quotedwords)\d+", "…", clause)[:50]
             removed.append(f"'{shown}' ({why})")

@@ -200,6 +200,12 @@ def _in_context(
         if shade == "dark":
             allowed |= {("colours", name) for name in COLOURS if name in words}
         wrong.append((f"a {shade} picture", allowed))
+    if words & set(COLOURS) and words & (_EYES | _MOUTH | {"face", "head"}):
+        wrong.append(("a colour of the face", set()))  # measured is what lies around it
+    if words & {"raised", "lowered"} and words & (_EYES | _MOUTH | {"voice"}):
+        wrong.append(("raised or lowered, but not the head,", set()))
+    if "up" in words and words & {"look", "looking"}:
+        wrong.append(("looking up", {("nod", "up")}))
     if "camera" in words and words & {"facing", "faces", "looking"}:
         wrong.append(("facing the camera", {("turn", "camera")}))
     if "profile" in words:

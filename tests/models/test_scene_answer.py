@@ -103,7 +103,7 @@ def test_fences_and_bold_are_passed_over():
         "speaking fast", "an old man", "a young woman", "warm light", "even light", "not sad",
         "the face filling half of the height", "silent", "background in focus", "head tilted left",
         "ein trauriges Gesicht", "悲しい顔", "slightly sad", "open", "a crowd of men",
-        "the text is in a monotone",
+        "the text is in a monotone", "a brown colour around the mouth", "looking up",
     ],
 )  # fmt: skip
 def test_what_was_not_measured_is_removed(request_, clause):
@@ -117,6 +117,26 @@ def test_a_head_that_is_turned_far_is_not_told_as_slightly_turned(turn, told):
     slightly = objection("head turned slightly to the left", facts, claims, seen=False)
     assert (slightly == "") is told
     assert objection("head turned to the left", facts, claims, seen=False) == ""
+
+
+def test_a_lowered_head_is_no_lowered_eye_and_no_look_upwards():
+    facts = make_facts(facts={"nod": "down"})
+    claims = known_claims(facts)
+    assert objection("head lowered", facts, claims, seen=False) == ""
+    for clause in ("the eyes lowered", "looking up"):
+        assert objection(clause, facts, claims, seen=False), clause
+
+
+def test_what_is_told_twice_is_removed_and_what_goes_on_so_is_refused(request_, count):
+    def told(text):
+        answer = f"PROMPT: {text}"
+        return check(answer, request_, author="m", seen=False, count=count)
+
+    scene, removed = told("Eyes open, dark picture, sad, Eyes open.")
+    assert scene.prompt == "Eyes open, dark picture, sad."
+    assert removed == ["'Eyes open' (it was told before)"]
+    with pytest.raises(AnswerError, match="told before"):
+        told("Eyes open, a dark picture" + ", dark" * 20)
 
 
 def test_a_feeling_is_only_told_in_its_beat():
