@@ -43,6 +43,7 @@ class SynchroRaMaRenderLoad(io.ComfyNode):
             node_id="SynchroRaMaRenderLoad",
             display_name="Load Renderer",
             category=CATEGORY,
+            is_experimental=True,
             description="Loads the diffusion renderer as an ordinary MODEL and VAE.",
             inputs=[
                 io.Combo.Input(
@@ -86,6 +87,7 @@ class SynchroRaMaRenderCondition(io.ComfyNode):
             node_id="SynchroRaMaRenderCondition",
             display_name="Render Condition",
             category=CATEGORY,
+            is_experimental=True,
             description="Prepares motion frames for core KSampler and VAE Decode. Set KSampler to "
             "cfg 1, euler, simple, 4 steps, and 'denoise' to about 0.35.",
             inputs=[
@@ -168,6 +170,7 @@ class SynchroRaMaRenderApply(io.ComfyNode):
             node_id="SynchroRaMaRenderApply",
             display_name="Apply Render",
             category=CATEGORY,
+            is_experimental=True,
             description="Changes the motion frames where the mask allows it and keeps every other "
             "pixel bit for bit. Detail finer than the rendered pictures stays.",
             inputs=[

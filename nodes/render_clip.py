@@ -44,6 +44,7 @@ class SynchroRaMaRender(io.ComfyNode):
             node_id="SynchroRaMaRender",
             display_name="Render",
             category=CATEGORY,
+            is_experimental=True,
             description="Draws motion frames and refines them by diffusion, window by window: "
             "memory does not grow with the clip.",
             inputs=[

@@ -138,6 +138,7 @@ class Schema:
     outputs: list[Output] = field(default_factory=list)
     description: str = ""
     is_output_node: bool = False
+    is_experimental: bool = False
 
     def __post_init__(self):
         """As ComfyUI 0.3.64 does; later ones let an input and an output share an id."""
