@@ -124,6 +124,7 @@ def known_claims(facts: Facts, at: tuple[float, float] | None = None) -> set[tup
     for one in facts.feelings:
         if at is None or (one.start < at[1] and one.end > at[0]):
             claims |= {("feeling", one.name), ("grade", one.grade)}
+            claims.add(("feeling", f"{one.grade} {one.name}"))
             if one.name == "happy":  # what is told of a voice may be shown by a face
                 claims.add(("smile", "smiling"))
     return claims
@@ -213,10 +214,12 @@ def _in_context(
     if "close-up" in words or "close up" in text:
         wrong.append(("a close-up", {("framing", "close-up"), ("framing", "extreme close-up")}))
     table = word_table()
-    if "slightly" in words and any(
-        subject == "feeling" for word in words for subject, _ in table.get(word, set())
-    ):
-        wrong.append(("slightly", {("grade", "slightly")}))
+    stated = {one for word in words for one in table.get(word, set())}
+    felt = {value for subject, value in stated if subject == "feeling"}
+    grades = {value for subject, value in stated if subject == "grade"} | words & {"slightly"}
+    if felt:
+        for grade in sorted(grades):
+            wrong.append((grade, {("feeling", f"{grade} {name}") for name in felt}))
     if "extreme" in words:
         wrong.append(("an extreme close-up", {("framing", "extreme close-up")}))
     for part, framing in (("full figure", "full figure"), ("wide shot", "full figure"),

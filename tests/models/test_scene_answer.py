@@ -102,7 +102,7 @@ def test_fences_and_bold_are_passed_over():
         "full figure", "an extreme close-up portrait", "a sharp background", "blue tones",
         "speaking fast", "an old man", "a young woman", "warm light", "even light", "not sad",
         "the face filling half of the height", "silent", "background in focus", "head tilted left",
-        "ein trauriges Gesicht", "悲しい顔", "slightly sad", "open", "a crowd of men",
+        "ein trauriges Gesicht", "悲しい顔", "slightly sad", "very sad", "open", "a crowd of men",
         "the text is in a monotone", "a brown colour around the mouth", "looking up",
     ],
 )  # fmt: skip
