@@ -210,8 +210,9 @@ class HostedModel:
 
 def patcher(module: nn.Module) -> Any:
     """What ComfyUI's memory management moves to the device and away again; keep it."""
+    # The patcher sets 'device' on what it is given, which models of transformers do not allow.
     return comfy.model_patcher.ModelPatcher(
-        module,
+        nn.ModuleList([module]),
         load_device=device(),
         offload_device=comfy.model_management.unet_offload_device(),
     )

@@ -66,6 +66,19 @@ def hosted(model):
     return host.HostedModel(model=model, patcher=patcher)
 
 
+def test_a_model_of_transformers_can_be_moved():
+    class Linear(torch.nn.Linear):
+        @property
+        def device(self):
+            return self.weight.device
+
+    model = Linear(1, 1)
+    patcher = host.patcher(model)
+    patcher.model.device = torch.device("cpu")  # as ComfyUI's patcher does
+    host.bring(patcher)
+    assert next(patcher.model.parameters()) is model.weight
+
+
 def describe(**changes):
     return SynchroRaMaSceneDescribe.execute(**(FACTS | MODEL | changes)).result
 
