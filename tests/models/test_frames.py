@@ -210,12 +210,12 @@ def test_the_landmarker_sees_what_was_set(renderer, portrait, landmarker, name, 
 
 def test_a_smile_lets_light_on_the_teeth(renderer, portrait):
     """Photos of smiles: teeth as bright as the skin; of parted lips: half as bright."""
-    open_jaw = expression(portrait, jawOpen=0.4)
+    open_jaw = expression(portrait, jawOpen=0.6)
     points = moved(renderer, open_jaw)
     still = torch.zeros(1, 3)
     painted = []
     for smile in (0.0, 0.8):
-        given = expression(portrait, jawOpen=0.4, mouthSmileLeft=smile, mouthSmileRight=smile)[None]
+        given = expression(portrait, jawOpen=0.6, mouthSmileLeft=smile, mouthSmileRight=smile)[None]
         frame = torch.full_like(portrait.image, -1.0)[None]
         renderer.mouth.paint(frame, points[None], given, still, still)
         painted.append(frame[0])
