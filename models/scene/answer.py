@@ -10,16 +10,17 @@ import re
 from dataclasses import dataclass, replace
 
 from ..types import Scene
-from .claims import FREE, UNWANTED, known_claims, objection, word_table, words_of
+from .claims import contradiction, known_claims, words_of
 from .clean import quoted
 from .describe import Count, shorten
 from .request import Request
+from .wording import contrary, objection_to, phrasings, told
 
 LONGEST = 6000  # letters of an answer
 LEAST = 0.4  # of an answer's clauses, that have to be true
 LEAST_FACTS = 2  # facts that a prompt has to tell, where so many are known
 _TIMED = re.compile(r"^(\d+(?:\.\d+)?)\s*(?:s\s*)?[-–]\s*(\d+(?:\.\d+)?)\s*s?\s*:\s*(.+)$")
-_SPLIT = re.compile(r"([,.;:!?]+(?=\s|$)|\s[–—-]\s)")
+_SPLIT = re.compile(r"([,.;!?]+(?=\s|$)|\s[–—-]\s)")
 _QUOTE = re.compile(r"[\"“„]([^\"“”„]*)[\"”“]")
 _MARK = "quotedwords"
 
@@ -102,23 +103,22 @@ def check(
     parsed = parse(answer)
     facts = request.facts
     removed: list[str] = []
-    claims = known_claims(facts)
-    prompt, kept, total = _sift(parsed.prompt, request, claims, seen, removed)
+    prompt, kept, total = _sift(parsed.prompt, request, None, seen, removed)
     if not prompt or kept < LEAST * total:
         raise AnswerError(
             f"Of {total} clauses {total - kept} are not true: {'; '.join(removed[:3])}."
         )
-    told = _told(prompt, claims)
+    tells = len(_subjects(prompt, request))
     known = len({fact.subject for fact in facts.facts}) + bool(facts.feelings)
-    if told < min(LEAST_FACTS, known) and not seen:
-        raise AnswerError(f"The answer tells {told} of {known} facts.")
+    if tells < min(LEAST_FACTS, known) and not seen:
+        raise AnswerError(f"The answer tells {tells} of {known} facts.")
     if request.limit and count(prompt) > request.limit:
         prompt = shorten(prompt, request.limit, count)
         removed.append(f"the end, to stay within {request.limit} tokens")
     scene = replace(
         request.scene,
         prompt=prompt,
-        negative=_negative(parsed.negative, request, claims, count),
+        negative=_negative(parsed.negative, request, count),
         beats=_beats(parsed, request, seen, removed),
         author=author,
     )
@@ -143,10 +143,15 @@ def clause_parts(text: str) -> list[tuple[str, str]]:
 
 
 def _sift(
-    text: str, request: Request, claims: set[tuple[str, str]], seen: bool, removed: list[str]
+    text: str,
+    request: Request,
+    at: tuple[float, float] | None,
+    seen: bool,
+    removed: list[str],
 ) -> tuple[str, int, int]:
     """The clauses that may stand, how many they are, and how many there were."""
     facts = request.facts
+    known, claims = phrasings(facts, at), known_claims(facts, at)
     said = " ".join(words_of(" ".join(one.text for one in facts.words)))
     quotes: list[str] = []
 
@@ -159,7 +164,7 @@ def _sift(
     marked = _QUOTE.sub(keep, " ".join(text.split()))
     parts = _SPLIT.split(marked)
     kept: list[str] = []
-    told: set[str] = set()
+    before: set[str] = set()
     total = good = 0
     for i in range(0, len(parts), 2):
         clause = parts[i].strip()
@@ -171,11 +176,13 @@ def _sift(
             why = "it quotes what is not said"
         elif any(sign in clause for sign in "()[]{}<>|`\\"):
             why = "it holds signs that prompt nodes obey"
-        elif clause.lower() in told:
+        elif clause.lower() in before:
             why = "it was told before"
+        elif bare.strip() and not seen:
+            why = objection_to(bare, known)
         else:
-            why = objection(bare, facts, claims, seen)
-        told.add(clause.lower())
+            why = contradiction(bare, facts, claims)
+        before.add(clause.lower())
         if why:
             shown = re.sub(r"(inventedwords|quotedwords)\d+", "…", clause)[:50]
             removed.append(f"'{shown}' ({why})")
@@ -190,33 +197,19 @@ def _sift(
     return out, good, total
 
 
-def _told(prompt: str, claims: set[tuple[str, str]]) -> int:
-    """How many facts a checked text states, at least: words that could not stand without them."""
-    words = set(words_of(prompt))
-    told = {subject for subject, value in claims if set(value.split("-")) & words or value in words}
-    told |= {"feeling"} if {s for s, _ in claims} & {"feeling"} and _felt(words, claims) else set()
-    return len(told)
+def _subjects(prompt: str, request: Request) -> set[str]:
+    """The facts that a checked text tells."""
+    known = phrasings(request.facts)
+    parts = _SPLIT.split(_QUOTE.sub(" ", prompt))[::2]
+    return {subject for part in parts for subject in told(part, known) or ()}
 
 
-def _felt(words: set[str], claims: set[tuple[str, str]]) -> bool:
-    table = word_table()
-    return any(
-        subject == "feeling" and (subject, value) in claims
-        for word in words
-        for subject, value in table.get(word, set())
-    )
-
-
-def _negative(negative: str, request: Request, claims: set[tuple[str, str]], count: Count) -> str:
+def _negative(negative: str, request: Request, count: Count) -> str:
     """The model's negatives that deny no fact, after those of the rules."""
-    table = word_table()
+    known, against = phrasings(request.facts), contrary(request.facts)
     own = request.scene.negative.split(", ")
     for part in (one.strip(" .") for one in negative.split(",")):
-        words = words_of(part)
-        known = all(word in FREE | UNWANTED or word in table for word in words)
-        denies = not objection(part, request.facts, claims, seen=False)
-        stated = any(table.get(word, set()) & claims for word in words)
-        if words and known and not denies and not stated and part not in own:
+        if told(part, against) is not None and told(part, known) is None and part not in own:
             own.append(part)
     return shorten(", ".join(own), request.limit, count)
 
@@ -232,8 +225,7 @@ def _beats(
             "",
         )
         if answer:
-            claims = known_claims(request.facts, (start, end))
-            sifted, good, total = _sift(answer, request, claims, seen, removed)
+            sifted, good, total = _sift(answer, request, (start, end), seen, removed)
             if sifted and good == total:
                 text = sifted.rstrip(".") if request.style == "tags" else sifted
         out.append((start, end, text))
