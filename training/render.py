@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ class TrainingConfig:
 
     steps: int = 20000
     rate: float = 1e-3  # of AdamW, after the warm-up
+    fall: int = 20000  # steps in which the rate falls to a fiftieth
     warm_up: int = 200  # steps
     side: int = 64  # px of the width of the window that is trained on; it is 3/4 as high
     frames: int = 4  # of an example that are taken
@@ -357,10 +359,12 @@ def train(
     began = time.monotonic()
     sums: dict[str, float] = {}
     for step in range(first, config.steps):
+        rest = 0.02 + 0.98 * (0.5 + 0.5 * math.cos(math.pi * min(step / config.fall, 1.0)))
         for group in (*optimiser.param_groups, *opponent.param_groups):
-            group["lr"] = config.rate * min(1.0, (step + 1) / config.warm_up)
+            group["lr"] = config.rate * min(1.0, (step + 1) / config.warm_up) * rest
         examples = folders[int(torch.randint(len(folders), (), generator=generator))]
-        chosen = torch.randint(len(examples), (config.batch,), generator=generator).tolist()
+        count = config.batch * max(config.frames // len(examples[0].target), 1)  # more pictures
+        chosen = torch.randint(len(examples), (count,), generator=generator).tolist()
         spot = batched([spot_of(examples[i], config, generator) for i in chosen])
         loss, made = spot_loss(network, codec, spot, config, generator)
         sums["loss"] = sums.get("loss", 0.0) + float(loss.detach())
@@ -436,6 +440,7 @@ def main() -> None:
     args = parser.parse_args()
     config = TrainingConfig(
         steps=args.steps,
+        fall=args.steps,
         rate=args.rate,
         adversary=args.adversary,
         every=args.every,

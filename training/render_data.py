@@ -28,20 +28,25 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..models.head import HeadModel
-from ..models.landmarks import EYES, LOWER_LIP, MOUTH_CORNERS, UPPER_LIP
+from ..models.landmarks import EYES, INNER_LIPS, LOWER_LIP, MOUTH_CORNERS, UPPER_LIP
 from ..models.motion.frames import MotionFrames
 from ..models.motion.photo_mesh import PhotoMesh
 from ..models.portrait.fit import MESH_LANDMARKS, fit_head
 from ..models.portrait.landmarker import FaceLandmarker
 from ..models.portrait.prepare import prepare_portrait
-from ..models.types import Face, Motion, Portrait
+from ..models.types import ARKIT_NAMES, Face, Motion, Portrait
 
 FORMAT = "synchrorama.render_shard"
 SHARD = 64e6  # bytes of a shard at most
 MAX_YAW = 0.5  # radians that a head may turn from the reference: beyond it motion frames break
-STEPS = 5  # of Gauss-Newton over the pose
+STEPS = 6  # of Gauss-Newton: half of them over the pose alone, then over expression too
 NUDGE = 1e-3  # radians or face widths, for its slopes
-HOLD = 1e-3  # share by which a pose that landmarks hardly tell is held still
+POSE_HELD = 1e-3  # share by which a pose that landmarks hardly tell is held still
+SHAPE_HELD = 4e-3  # how strongly an expression is held where the landmarker sees it
+SHAPED = ("mouth", "jaw", "eyeBlink")  # coefficients that are fitted to the drawn mesh
+LIPS = (*MOUTH_CORNERS, *INNER_LIPS, *UPPER_LIP[-1], *LOWER_LIP[-1])
+LIDS = tuple(k for eye in EYES for k in eye.loop)
+LIPS_WEIGHT = 2.0  # of a landmark of lips and lids; others have 1
 FIELDS = ("reference", "motion", "target", "weight")
 SIGNALS = ("emotion", "speech")
 
@@ -71,8 +76,8 @@ def tracked_motion(
 ) -> Motion:
     """Motion that takes the portrait's own mesh to each of the faces.
 
-    The pose is solved on the mesh that motion frames are drawn with: two fits of the head, each
-    with an identity of its own, differ by more than a head moves from frame to frame.
+    Pose, lips and lids are solved on the mesh that motion frames are drawn with: two fits of the
+    head, each with an identity of its own, differ by more than a head moves from frame to frame.
 
     Args:
         portrait: The reference, fitted.
@@ -88,24 +93,40 @@ def tracked_motion(
         )
         seen.append(points[:MESH_LANDMARKS, :2])
         expressions.append(fit_head(points, face.coefficients, head).expression)
-    coefficients, wanted = torch.stack(expressions), torch.stack(seen)
+    wanted_points = torch.stack(seen)
+    prior = torch.stack(expressions)
+    shaped = [k for k, name in enumerate(ARKIT_NAMES) if name.startswith(SHAPED)]
+    heavy = torch.ones(MESH_LANDMARKS, 1)
+    heavy[[*LIPS, *LIDS]] = LIPS_WEIGHT
+    heavy = heavy / (wanted_points[0].amax(0) - wanted_points[0].amin(0)).max()
 
-    def drawn(pose: Tensor) -> Tensor:
-        return mesh(coefficients, pose[:, :3], pose[:, 3:])[:, :MESH_LANDMARKS, :2]
+    def drawn(values: Tensor) -> Tensor:
+        coefficients = prior.clone()
+        coefficients[:, shaped] += values[:, 6:]
+        return mesh(coefficients, values[:, :3], values[:, 3:6])[:, :MESH_LANDMARKS, :2]
 
-    pose = torch.zeros(len(faces), 6)
-    for _ in range(STEPS):
-        now = drawn(pose)
-        moves = [(drawn(pose + step) - now).flatten(1) / NUDGE for step in NUDGE * torch.eye(6)]
-        slopes = torch.stack(moves, 2)  # [T, 2 · landmarks, 6]
-        left = (wanted - now).flatten(1)[..., None]
+    values = torch.zeros(len(faces), 6 + len(shaped))  # a pose, and what is added to the prior
+    for step in range(STEPS):
+        free = 6 if step < STEPS // 2 else values.shape[1]  # the pose alone at first
+        now = drawn(values)
+        nudges = NUDGE * torch.eye(values.shape[1])[:free]
+        moves = [((drawn(values + one) - now) * heavy).flatten(1) / NUDGE for one in nudges]
+        slopes = torch.stack(moves, 2)  # [T, 2 · landmarks, unknowns]
+        left = ((wanted_points - now) * heavy).flatten(1)[..., None]
         square = slopes.mT @ slopes
-        held = square + HOLD * square.diagonal(dim1=1, dim2=2).mean(1)[:, None, None] * torch.eye(6)
-        pose = pose + torch.linalg.solve(held, slopes.mT @ left)[..., 0]
+        held = POSE_HELD * square.diagonal(dim1=1, dim2=2)[:, :6].mean(1)[:, None].expand(-1, 6)
+        held = torch.cat([held, torch.full((len(faces), free - 6), SHAPE_HELD)], 1)
+        pull = slopes.mT @ left
+        pull[:, 6:] -= SHAPE_HELD * values[:, 6:free, None]
+        change = torch.linalg.solve(square + torch.diag_embed(held), pull)[..., 0]
+        values = values + F.pad(change, (0, values.shape[1] - free))
+        values[:, 6:] = (values[:, 6:] + prior[:, shaped]).clamp(0, 1) - prior[:, shaped]
+    coefficients = prior.clone()
+    coefficients[:, shaped] += values[:, 6:]
     return Motion(
         coefficients=coefficients,
-        head_rotation=pose[:, :3],
-        head_translation=pose[:, 3:],
+        head_rotation=values[:, :3],
+        head_translation=values[:, 3:6],
         fps=25.0,
     )
 

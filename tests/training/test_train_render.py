@@ -10,13 +10,14 @@ from synchrorama.models.checkpoint import load_checkpoint
 from synchrorama.models.head import HeadModel
 from synchrorama.models.media import read_image
 from synchrorama.models.motion.frames import MotionFrames
+from synchrorama.models.portrait.fit import MESH_LANDMARKS
 from synchrorama.models.portrait.landmarker import FaceLandmarker
 from synchrorama.models.portrait.prepare import prepare_portrait
 from synchrorama.models.render import keys
 from synchrorama.models.render.codec import PixelUnshuffle
 from synchrorama.models.render.config import TINY, RendererConfig
 from synchrorama.models.render.unet import Conditions, UNet
-from synchrorama.models.types import ARKIT_INDEX
+from synchrorama.models.types import ARKIT_INDEX, Face
 from synchrorama.training.render import (
     FORMAT,
     Spot,
@@ -31,11 +32,14 @@ from synchrorama.training.render import (
     train,
 )
 from synchrorama.training.render_data import (
+    LIDS,
+    LIPS,
     Example,
     ShardWriter,
     as_bytes,
     examples_of_clip,
     read_shard,
+    tracked_motion,
 )
 from synchrorama.training.render_heads import cast_actor, head_examples, raised_tongue
 from synchrorama.training.render_pairs import gap, reopened_examples
@@ -322,6 +326,32 @@ def test_a_clip_that_stands_still_is_its_own_motion(still):
     off = (one.motion.float() - one.target.float()).abs()
     assert off.mean() < 1.0
     assert 0.01 < (one.weight > 0).float().mean() < 0.3
+
+
+def test_tracking_finds_lips_and_lids_of_the_drawn_mesh(still):
+    """Even where the landmarker's scores say that nothing moved."""
+    landmarker, head = FaceLandmarker.from_checkpoint(), HeadModel.from_checkpoint()
+    portrait = prepare_portrait(still.float() / 255, landmarker=landmarker, head=head, size=256)
+    mesh = MotionFrames(head, portrait).mesh
+    said = portrait.head.expression.clone()
+    said[ARKIT_INDEX["jawOpen"]] += 0.4
+    said[ARKIT_INDEX["eyeBlinkLeft"]] = 0.7
+    turn, shift = torch.tensor([[0.0, 0.1, 0.05]]), torch.zeros(1, 3)
+    points = mesh(said[None], turn, shift)[0, :MESH_LANDMARKS, :2]
+    moved = portrait.landmarks.clone()
+    moved[:MESH_LANDMARKS, :2] = points
+    corner, ratio = portrait.to_source[:, 2], portrait.to_source[0, 0]
+    face = Face(
+        box=torch.zeros(4),
+        score=1.0,
+        landmarks=torch.cat([moved[:, :2] * ratio + corner, moved[:, 2:] * ratio], 1),
+        coefficients=portrait.head.expression,
+    )
+    found = tracked_motion(portrait, [face], head, mesh)
+    again = mesh(found.coefficients, found.head_rotation, found.head_translation)
+    off = (again[0, :MESH_LANDMARKS, :2] - points).norm(dim=1)
+    assert off[[*LIPS, *LIDS]].mean() < 0.5
+    assert found.coefficients.min() >= 0 and found.coefficients.max() <= 1
 
 
 def test_a_clip_without_a_face_gives_nothing(still):
