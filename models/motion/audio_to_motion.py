@@ -45,6 +45,7 @@ from .liveliness import (
 )
 
 FORMAT = "synchrorama.audio_to_motion"
+HUSH_S = 0.2  # from the first frame, in which the lips are the photo's, until they may be closed
 SETTLE = 4  # mel frames (40 ms) by which the mouth begins to close before a pause
 
 
@@ -158,7 +159,8 @@ def motion_from_audio(
         seed: Of head, brows, expression, blinks and gaze.
         temperature: How much takes of head, brows and expression differ, 0 (not at all) to 2.
         rest: [52] the photo's own coefficients (Portrait.head.expression); speech is put on top of
-            it and silence returns to it. None: a relaxed face with closed lips.
+            it, and pauses return to it, with lips that are a little apart closed. None: a relaxed
+            face with closed lips.
         emotion: What is felt, as long as the audio; None: nothing.
         dials: How much of each part is shown; 0 leaves it out exactly.
         keyframes: Dials over time, a line each: "1.5 head 0.5".
@@ -218,12 +220,17 @@ def motion_from_audio(
     for name, lift in zip(gesture.BROWS, brows.T, strict=True):
         for column in lip.sides(name):
             face[:, column] += lift * dial["brows"]
+    hush = (1.0 - spoken) * (times / HUSH_S).clamp(0.0, 1.0).float() * amount
+    if rest is None or not bool((spoken > 0.5).any()):  # without speech the photo stays as it is
+        hush = torch.zeros_like(hush)
     coefficients = lip.compose(
         rest_under(own, at_frames),
         moved.clamp(0.0, 1.0),
         closed * amount,
         spoken * amount,
         face=face.clamp(0.0, 1.0),
+        hush=hush * lip.closes_in_pauses(own),
+        met=lip.meeting_gap(own),
     )
     head = head * settle(frames, fps)[:, None] * dial["head"][:, None]
     glance = glance_track(spoken, head[:, :3], fps, seed) * dial["gaze"][:, None]

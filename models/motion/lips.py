@@ -47,6 +47,49 @@ GAPS: dict[str, float] = {
     "mouthSmileRight": -0.04,
 }
 
+# The same as faces are drawn (photo_mesh.py), and by how much each widens the mouth, as a share of
+# its width. Source: measured on seven portraits, medians; they differ by 0.013 and 0.034 at most.
+DRAWN_GAPS: dict[str, float] = {
+    "jawOpen": 1.0,
+    "mouthClose": -1.015,
+    "jawForward": 0.06,
+    "mouthFunnel": 0.453,
+    "mouthPucker": 0.019,
+    "mouthLowerDown": 0.075,
+    "mouthUpperUp": 0.17,
+    "mouthShrugUpper": 0.151,
+    "mouthShrugLower": -0.237,
+    "mouthRollLower": -0.104,
+    "mouthRollUpper": -0.141,
+    "mouthPress": -0.046,
+    "mouthSmile": -0.061,
+    "mouthFrown": -0.03,
+    "mouthLeft": -0.037,
+    "mouthRight": -0.037,
+}
+DRAWN_WIDTHS: dict[str, float] = {
+    "jawOpen": -0.038,
+    "mouthClose": 0.045,
+    "mouthFunnel": -0.154,
+    "mouthPucker": -0.223,
+    "mouthStretch": 0.216,
+    "mouthSmile": 0.141,
+    "mouthDimple": 0.103,
+    "mouthPress": 0.12,
+    "mouthFrown": 0.064,
+    "cheekPuff": -0.121,
+}
+
+# How much sooner than evenly a unit sets in whose first half would hardly show; below 0 later, so
+# that speech, which uses little of it, stays as it is without the gain that photo_mesh.py gives it.
+EARLY = {
+    "mouthFrown": 0.2,
+    "browInnerUp": 0.2,
+    "mouthUpperUp": 1 / 2.0 - 1,
+    "mouthStretch": 1 / 2.2 - 1,
+    "mouthShrugLower": 1 / 1.8 - 1,
+}
+
 # What opens the mouth, and so gives way when it closes.
 OPENERS: tuple[str, ...] = (
     "jawOpen",
@@ -57,6 +100,13 @@ OPENERS: tuple[str, ...] = (
     "mouthUpperUpRight",
     "mouthShrugUpper",
 )
+
+# How far past their meeting lips are brought together, in units of jawOpen at 1, so that lips which
+# are parted in the photo without its coefficients saying so close too.
+PAST = 0.12
+# Photos that keep their lips as they are in pauses: teeth shown by a smile, a mouth wide open. From
+# which value that begins and at which it is complete.
+SHOWS_TEETH, WIDE_OPEN = (0.3, 0.6), (0.35, 0.6)
 
 # What a smile with teeth is made of, and what gives way when a face turns sad or angry.
 SMILE: tuple[str, ...] = ("mouthSmile", "mouthDimple", "mouthUpperUp", "cheekSquint", "jawOpen")
@@ -94,24 +144,85 @@ def lip_gap(coefficients: Tensor) -> Tensor:
     return (coefficients @ weights).clamp_min(0.0)
 
 
-def seal(coefficients: Tensor, closure: Tensor) -> Tensor:
+def sets_in(coefficients: Tensor) -> Tensor:
+    """How far each unit goes when it is asked for so much, [..., 52]; 0 and 1 stay."""
+    out = coefficients.clone()
+    for name, early in EARLY.items():
+        for column in sides(name):
+            value = coefficients[..., column]
+            out[..., column] = value + early * value * (1 - value)
+    return out
+
+
+def drawn_gap(coefficients: Tensor) -> Tensor:
+    """As lip_gap, for faces as they are drawn; below 0 where closed lips are pressed, [...]."""
+    return sets_in(coefficients) @ _weights(DRAWN_GAPS, coefficients)
+
+
+def drawn_width(coefficients: Tensor) -> Tensor:
+    """The width of a mouth as it is drawn, [...], 1 without any motion."""
+    return 1.0 + sets_in(coefficients) @ _weights(DRAWN_WIDTHS, coefficients)
+
+
+def opening(coefficients: Tensor) -> Tensor:
+    """How open the mouth looks [...]: the gap over the width, as drawn, 1 for jawOpen near 1."""
+    return drawn_gap(coefficients).clamp_min(0.0) / drawn_width(coefficients)
+
+
+def _weights(table: dict[str, float], like: Tensor) -> Tensor:
+    weights = like.new_zeros(len(ARKIT_NAMES))
+    for name, value in table.items():
+        weights[list(sides(name))] = value
+    return weights
+
+
+def seal(coefficients: Tensor, closure: Tensor, met: Tensor | float = 0.0) -> Tensor:
     """Coefficients with the lips closed where closure is 1, unchanged where it is 0.
 
-    What opens the mouth fades to 40 % (a jaw keeps moving behind closed lips), mouthClose takes up
-    the gap that is left, and the lips press.
+    The lips meet, see `meet`, and press.
 
     Args:
         coefficients: [..., 52].
         closure: [...] 0..1.
+        met: [...] or a number, the drawn gap at which this photo's lips meet.
+    """
+    out = meet(coefficients, closure, met)
+    for name, most in PRESSED.items():
+        column = ARKIT_INDEX[name]
+        out[..., column] = torch.maximum(out[..., column], most * closure)
+    return out.clamp(0.0, 1.0)
+
+
+def meet(coefficients: Tensor, closure: Tensor, met: Tensor | float = 0.0) -> Tensor:
+    """Coefficients with the lips together, relaxed, where closure is 1; arguments as for `seal`.
+
+    What opens the mouth fades to 40 % (a jaw keeps moving behind closed lips), and mouthClose takes
+    up the gap that is left.
     """
     out = coefficients.clone()
     for name in OPENERS:
         out[..., ARKIT_INDEX[name]] *= 1.0 - 0.6 * closure
-    for name, most in PRESSED.items():
-        column = ARKIT_INDEX[name]
-        out[..., column] = torch.maximum(out[..., column], most * closure)
-    out[..., ARKIT_INDEX["mouthClose"]] += closure * lip_gap(out)
+    out[..., ARKIT_INDEX["mouthClose"]] += closure * (drawn_gap(out) - met).clamp_min(0.0)
     return out.clamp(0.0, 1.0)
+
+
+def meeting_gap(rest: Tensor) -> float:
+    """The drawn gap at which the lips of a photo meet whose coefficients [52] are given."""
+    return float(drawn_gap(rest).clamp_max(0.0)) - PAST
+
+
+def closes_in_pauses(rest: Tensor) -> float:
+    """Whether a photo's lips close in pauses, 0..1, by its coefficients [52].
+
+    Lips that are closed or a little apart do; a smile with teeth or a mouth wide open is what the
+    photo shows, and stays.
+    """
+    teeth = float(rest[list(sides("mouthUpperUp"))].mean())
+    kept = [
+        min(max((value - low) / (high - low), 0.0), 1.0)
+        for value, (low, high) in ((teeth, SHOWS_TEETH), (float(lip_gap(rest)), WIDE_OPEN))
+    ]
+    return (1.0 - kept[0]) * (1.0 - kept[1])
 
 
 def compose(
@@ -121,12 +232,15 @@ def compose(
     activity: Tensor,
     *,
     face: Tensor | None = None,
+    hush: Tensor | None = None,
+    met: float = 0.0,
 ) -> Tensor:
     """Speech on top of the photo's own expression and of what an emotion adds, [..., 52].
 
-    Nobody speaking gives exactly `rest` and `face`. While someone speaks, the photo's own opening
-    of the mouth gives way (a mouth cannot be open twice), that of the emotion by half, and a smile
-    narrows where lips are rounded; whatever is left is closed by `closure`.
+    Nobody speaking gives exactly `rest` and `face`, or, where `hush` is 1, those with the photo's
+    own lips together, as far as the emotion does not open them. While someone speaks, the photo's
+    own opening of the mouth gives way (a mouth cannot be open twice), that of the emotion by half,
+    and a smile narrows where lips are rounded; whatever is left is closed by `closure`.
 
     Args:
         rest: [..., 52] the photo's own coefficients.
@@ -134,9 +248,13 @@ def compose(
         closure: [...] 0..1, 1 = lips closed.
         activity: [...] 0..1, 0 = nobody speaks.
         face: [..., 52] what the emotion adds.
+        hush: [...] 0..1, 1 = a pause in which the lips close.
+        met: The drawn gap at which the photo's lips meet, from `meeting_gap`.
     """
     own = rest.expand(*shapes.shape[:-1], len(ARKIT_NAMES)).clone()
     felt = torch.zeros_like(own) if face is None else face.clone()
+    if hush is not None:
+        own = meet(own, hush * (1.0 - drawn_gap(felt) / PAST).clamp(0.0, 1.0), met)
     rounding = (shapes[..., SHAPES.index("mouthPucker")] * 1.5).clamp(0.0, 1.0) * activity
     for name in (*OPENERS, "mouthClose"):
         own[..., ARKIT_INDEX[name]] *= 1.0 - 0.8 * activity
@@ -147,5 +265,21 @@ def compose(
             own[..., column] *= 1.0 - 0.6 * rounding
             felt[..., column] *= 1.0 - 0.6 * rounding
     speech = spread(shapes) * activity[..., None]
-    moved = (own + felt * (1.0 - own) + speech).clamp(0.0, 1.0)
-    return seal(moved, closure * activity)
+    silent = own + felt * (1.0 - own)
+    moved = (silent + speech).clamp(0.0, 1.0)
+    _open_as_said(moved, silent, lip_gap(speech), activity)
+    return seal(moved, closure * activity, met)
+
+
+def _open_as_said(moved: Tensor, silent: Tensor, said: Tensor, activity: Tensor) -> None:
+    """Let the jaw open `moved` [..., 52] so far that the mouth looks as open as is said, in place.
+
+    How open a mouth looks is its gap over its width: a mouth that rounding narrows opens less far
+    than one that is spread, and what the photo's own expression closes is opened first.
+    """
+    wider = drawn_width(moved) / drawn_width(silent)
+    missing = (drawn_gap(silent).clamp_min(0.0) + said) * wider - drawn_gap(moved)
+    jaw, close = ARKIT_INDEX["jawOpen"], ARKIT_INDEX["mouthClose"]
+    wanted = moved[..., jaw] + activity * missing
+    moved[..., jaw] = wanted.clamp(0.0, 1.0)
+    moved[..., close] = (moved[..., close] - wanted.clamp_max(0.0)).clamp_max(1.0)

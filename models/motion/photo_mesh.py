@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ..head import HeadModel, project, rotation_angles, rotation_matrix
 from ..landmarks import EYES, LOWER_LIP, UPPER_LIP, EyePoints
 from ..types import ARKIT_INDEX, ARKIT_NAMES, Portrait
-from .lips import SMILE, sides
+from .lips import SMILE, sets_in, sides
 from .rings import outline_of, rings_around, room_around
 from .surface import (
     even_out,
@@ -64,17 +64,9 @@ GAINS = {
 FROWN_CHIN = 0.25  # of mouthShrugLower in each side's frown: the chin comes up with it
 UNDONE = 2.0  # a frown takes the photo's own smile away, wholly at half of its way
 UNSMILE = 1.4  # how much less than a photo's smile goes further: fits find too little of it
-# How much sooner than evenly a unit sets in whose first half would hardly show; below 0 later, so
-# that speech, which uses little of it, stays as it is without its gain.
-EARLY = {
-    "mouthFrown": 0.2,
-    "browInnerUp": 0.2,
-    "mouthUpperUp": 1 / 2.0 - 1,
-    "mouthStretch": 1 / 2.2 - 1,
-    "mouthShrugLower": 1 / 1.8 - 1,
-}
 SHUT = 0.07  # lid gap in eye widths under which a photo's eye is taken as closed
 LIP_ROWS = (1.0, 0.85, 0.55, 0.2)  # how much each row of a lip follows a correction of its edge
+LINE = 0.015  # mouth widths that the line between closed lips is high
 OPEN_MOUTH = 0.05  # inner lip gap in mouth widths from which a photo's mouth counts as open
 NEAR = 0.15  # growth of the picture per face width towards the viewer
 
@@ -99,7 +91,8 @@ class PhotoMesh(nn.Module):
     share: Tensor  # [S, 1]
     gap_of: Tensor  # [C, J] px that the lips part at coefficient 1
     photo_gap: Tensor  # [J] px between the photo's inner lips
-    own_gap: Tensor  # [J] px between the head's at the photo's expression
+    own_gap: Tensor  # [J] px between the head's at the photo's expression, below 0 if pressed
+    line: Tensor  # [J] px that the photo's lips are apart when they are closed
     lid_followers: Tensor  # [2, L] vertices, and the lid landmarks they ride with
 
     def __init__(self, portrait: Portrait, head: HeadModel) -> None:
@@ -183,9 +176,11 @@ class PhotoMesh(nn.Module):
         photo_gap = ((self.rest[lower] - self.rest[upper]) @ self.down).clamp(min=0)
         self.register_buffer("photo_gap", photo_gap)
         self.register_buffer("own_felt", self._felt(self.own))
-        self.register_buffer("own_gap", (self.own_felt @ gap_of).clamp(min=0))
+        self.register_buffer("own_gap", self.own_felt @ gap_of)
         self.mouth_width = float((self.rest[308] - self.rest[78])[:2].norm())
         self.is_open = float(self.photo_gap[2:7].mean()) > OPEN_MOUTH * self.mouth_width
+        line = 0.0 if self.is_open else LINE * self.mouth_width
+        self.register_buffer("line", photo_gap.clamp(max=line))
 
     def forward(self, coefficients: Tensor, rotation: Tensor, translation: Tensor) -> Tensor:
         """Vertices [B, N, 3] of frames.
@@ -208,8 +203,8 @@ class PhotoMesh(nn.Module):
 
     def _felt(self, coefficients: Tensor) -> Tensor:
         """How far each unit goes, [..., 52], where some set in sooner and some undo a smile."""
-        felt = _sets_in(coefficients)
-        photos = _sets_in(torch.minimum(coefficients, self.own))
+        felt = sets_in(coefficients)
+        photos = sets_in(torch.minimum(coefficients, self.own))
         risen = (coefficients - self.own).clamp(min=0) / (1 - self.own).clamp(min=0.2)
         left, right = (risen[..., column] for column in sides("mouthFrown"))
         by_side = {"Left": left, "Right": right, "": (left + right) / 2}
@@ -224,13 +219,19 @@ class PhotoMesh(nn.Module):
         return felt
 
     def _lip_correction(self, felt: Tensor) -> Tensor:
-        """What the lips must move so that the photo's own gap closes when the head's lips meet."""
-        head_gap = (felt @ self.gap_of).clamp(min=0)  # [B, J]
-        plain = self.photo_gap + (felt - self.own_felt) @ self.gap_of
-        rest_share = torch.ones_like(head_gap)
-        if self.is_open:
-            rest_share = (head_gap / self.own_gap.clamp(min=1e-3)).clamp(max=1)
-        wanted = head_gap + (self.photo_gap - self.own_gap) * rest_share
+        """What the lips must move so that the photo's close when the head's meet.
+
+        The photo's own gap goes as the head's goes from its own to none; lips that are apart in
+        the photo though the head's are not, as these are pressed further by as much.
+        """
+        pressed = felt @ self.gap_of  # [B, J]
+        plain = self.photo_gap + pressed - self.own_gap
+        open_by = self.own_gap.clamp(min=0)
+        unsaid = self.photo_gap.clamp(max=OPEN_MOUTH * self.mouth_width)
+        way = torch.maximum(open_by, unsaid).clamp(min=1e-3)
+        share = ((pressed - self.own_gap) / way + 1).clamp(0, 1)
+        rest = self.photo_gap - self.line - open_by
+        wanted = pressed.clamp(min=0) + self.line + rest * share
         excess = (wanted.clamp(min=0) - plain)[..., None] * self.down / 2  # [B, J, 3]
         on_landmarks = torch.zeros(len(felt), len(self.rest), 3, device=excess.device)
         for weight, upper, lower in zip(LIP_ROWS, UPPER_LIP, LOWER_LIP, strict=True):
@@ -269,13 +270,3 @@ class PhotoMesh(nn.Module):
         if points.shape[1] == len(self.turn):
             out = points[..., :2] + self.turn[:, None] * (out - points[..., :2])
         return torch.cat((out, turned[..., 2:]), -1)
-
-
-def _sets_in(coefficients: Tensor) -> Tensor:
-    """How far each unit goes when it is asked for so much, [..., 52]; 0 and 1 stay."""
-    out = coefficients.clone()
-    for name, early in EARLY.items():
-        for column in sides(name):
-            value = coefficients[..., column]
-            out[..., column] = value + early * value * (1 - value)
-    return out

@@ -125,10 +125,50 @@ def test_music_keeps_the_mouth_near_rest(model: AudioToMotion) -> None:
     assert float(gap.quantile(0.9)) < 0.05
 
 
+def toothy() -> torch.Tensor:
+    """A photo that smiles with teeth, besides much else."""
+    rest = torch.linspace(0.0, 0.5, 52)
+    rest[list(lips.sides("mouthUpperUp"))] = 0.7
+    return rest
+
+
 def test_silence_returns_to_the_photo(model: AudioToMotion, voice: torch.Tensor) -> None:
-    rest = torch.linspace(0.0, 0.6, 52)
+    rest = toothy()
     motion = motion_from_audio(model, voice, 16000, rest=rest, dials=STILL)
     assert torch.allclose(motion.coefficients[-12:], rest.expand(12, 52), atol=1e-5)
+
+
+def test_lips_that_are_a_little_apart_close_after_speech(
+    model: AudioToMotion, voice: torch.Tensor
+) -> None:
+    rest = torch.zeros(52)
+    rest[ARKIT_INDEX["jawOpen"]] = 0.1
+    motion = motion_from_audio(model, voice, 16000, rest=rest, dials=STILL)
+    assert torch.allclose(motion.coefficients[0], rest, atol=0.06)  # begins as the photo
+    closed = motion.coefficients[-12:]
+    assert float(lips.drawn_gap(closed).max()) < -0.9 * lips.PAST
+    mouth = [ARKIT_INDEX["jawOpen"], ARKIT_INDEX["mouthClose"]]
+    others = [column for column in range(52) if column not in mouth]
+    assert torch.allclose(closed[:, others], rest[others].expand(12, -1), atol=1e-5)
+    nobody = motion_from_audio(model, torch.zeros(32000), 16000, rest=rest, dials=STILL)
+    assert torch.equal(nobody.coefficients, rest.expand_as(nobody.coefficients))
+
+
+def test_a_photos_own_opening_decides_whether_its_lips_close() -> None:
+    rests = torch.zeros(4, 52)
+    rests[1, ARKIT_INDEX["jawOpen"]] = 0.2
+    rests[2, list(lips.sides("mouthUpperUp"))] = 0.45
+    rests[3, ARKIT_INDEX["jawOpen"]] = 0.8
+    assert [lips.closes_in_pauses(rest) for rest in rests] == pytest.approx([1.0, 1.0, 0.5, 0.0])
+
+
+def test_an_emotion_that_opens_the_mouth_does_so_in_pauses_too() -> None:
+    face = torch.zeros(2, 52)
+    face[1, ARKIT_INDEX["jawOpen"]] = 0.5
+    shapes, none = torch.zeros(2, len(lips.SHAPES)), torch.zeros(2)
+    out = lips.compose(torch.zeros(52), shapes, none, none, face=face, hush=torch.ones(2), met=-0.1)
+    assert float(out[0, ARKIT_INDEX["mouthClose"]]) == pytest.approx(0.1)
+    assert torch.equal(out[1], face[1])
 
 
 def test_dials_at_zero_remove_exactly(model: AudioToMotion, voice: torch.Tensor) -> None:
@@ -308,11 +348,26 @@ def test_lips_close_whatever_the_face_does() -> None:
     assert float(gap[2]) < 1e-6
 
 
+def test_a_mouth_looks_as_open_as_is_said_whatever_its_width() -> None:
+    rest = torch.zeros(52)
+    rest[ARKIT_INDEX["mouthShrugLower"]] = 0.2  # closes, so is opened first
+    names = ("jawOpen", "mouthPucker", "mouthFunnel", "mouthStretch", "mouthSmile")
+    said = {"a": (0.5, 0, 0, 0, 0), "u": (0.12, 0.62, 0.24, 0, 0), "i": (0.16, 0, 0, 0.26, 0.1)}
+    shapes = torch.zeros(len(said), len(lips.SHAPES))
+    shapes[:, [lips.SHAPES.index(name) for name in names]] = torch.tensor([*said.values()])
+    ones = torch.ones(len(said))
+    spoken = lips.compose(rest, shapes, 0 * ones, ones)
+    width = lips.drawn_width(spoken) / lips.drawn_width(rest)
+    seen = lips.drawn_gap(spoken) / width
+    assert seen.tolist() == pytest.approx(lips.lip_gap(lips.spread(shapes)).tolist(), abs=0.02)
+    assert float(width[1]) < 0.85 < 1.05 < float(width[2])
+
+
 def test_an_open_photo_does_not_open_twice() -> None:
     rest = torch.zeros(52)
     rest[ARKIT_INDEX["jawOpen"]] = 0.5
     shapes = torch.zeros(1, len(lips.SHAPES))
     shapes[0, 0] = 0.5
     spoken = lips.compose(rest, shapes, torch.zeros(1), torch.ones(1))
-    assert float(spoken[0, ARKIT_INDEX["jawOpen"]]) == pytest.approx(0.6)
+    assert float(lips.opening(spoken)) == pytest.approx(0.6, abs=0.02)
     assert torch.equal(lips.compose(rest, shapes, torch.ones(1), torch.zeros(1))[0], rest)

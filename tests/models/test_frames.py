@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 from synchrorama.models.head import rotation_angles
-from synchrorama.models.landmarks import EYES, INNER_LIPS
+from synchrorama.models.landmarks import EYES, INNER_LIPS, LOWER_LIP
 from synchrorama.models.media import read_image
 from synchrorama.models.motion.frames import MotionFrames
+from synchrorama.models.motion.lips import meet, meeting_gap
 from synchrorama.models.portrait.fit import fit_head
 from synchrorama.models.portrait.prepare import prepare_portrait
 from synchrorama.models.portrait.preview import portrait_mask
@@ -245,6 +246,29 @@ def test_lips_never_cross(renderer, smiling, portrait, smile, value):
             points = moved(mesh, expression(who, **{name: value}))
             gap = ((points[[14, 87, 317]] - points[[13, 82, 312]]) @ mesh.mesh.down).min()
             assert gap > -0.02 * mesh.mesh.mouth_width
+
+
+@pytest.mark.parametrize("apart", [0.035, 0.1])
+def test_lips_parted_in_the_photo_close_when_they_are_pressed(head, portrait, apart):
+    """Its coefficients say nothing of the gap: rest keeps it, mouthClose takes it away."""
+    mouth = (portrait.landmarks[308] - portrait.landmarks[78])[:2].norm()
+    points = portrait.landmarks.clone()
+    for weight, row in zip((1.0, 0.85, 0.55, 0.2), LOWER_LIP, strict=True):
+        points[list(row), 1] += weight * apart * mouth
+    parted = replace(portrait, landmarks=points)
+    frames = MotionFrames(head, parted)
+
+    def gap(coefficients):
+        at = moved(frames, coefficients)
+        return float((at[14] - at[13]) @ frames.mesh.down) / frames.mesh.mouth_width
+
+    rest = expression(parted)
+    own = gap(rest)
+    assert own > apart
+    assert (moved(frames, rest) - frames.mesh.rest).abs().max() < 1e-3
+    half, shut = (meet(rest, torch.tensor(k), meeting_gap(rest)) for k in (0.2, 1.0))
+    assert own > gap(half) > gap(shut)
+    assert gap(shut) <= 0.016
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2], ids=["pitch", "yaw", "roll"])
