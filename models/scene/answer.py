@@ -201,7 +201,8 @@ def _subjects(prompt: str, request: Request) -> set[str]:
     """The facts that a checked text tells."""
     known = phrasings(request.facts)
     parts = _SPLIT.split(_QUOTE.sub(" ", prompt))[::2]
-    return {subject for part in parts for subject in told(part, known) or ()}
+    tells = {subject for part in parts for subject in told(part, known) or ()}
+    return tells - {"words", "notes"}
 
 
 def _negative(negative: str, request: Request, count: Count) -> str:

@@ -107,8 +107,8 @@ WORDINGS: dict[tuple[str, str], tuple[str, ...]] = {
     ("emphasis", "once"): ("stressing/stressed/emphasising/emphasizing one/single word",),
     ("emphasis", "often"): ("stressing/stressed/emphasising/emphasizing some/several words",),
 }
-_SEEN = (f"{_PICTURE} ?{_WHO}",)  # says only that there is a picture
-_SAID = ("saying/says ?person/subject",)  # of words that are quoted
+_SEEN = f"{_PICTURE} ?{_WHO}"  # tells nothing, but may stand before what does
+_SAID = "saying/says ?person/subject"  # of words that are quoted
 _MANNER = (
     "?look/looks/looking/expression/mood/tone/emotion/feeling/feels/manner/face/person/subject/"
     "voice/one"
@@ -135,7 +135,7 @@ _UNWANTED = ("text", "watermark", "deformed face", "extra face/faces")  # of a n
 class Phrasing:
     """Words that tell one fact."""
 
-    subject: str  # of the fact; nothing for what tells none
+    subject: str  # of the fact, or "words" or "notes"; nothing for what tells nothing
     needed: tuple[frozenset[str], ...]  # one word of each
     spare: tuple[frozenset[str], ...] = ()  # at most one word of each
     ordered: tuple[str, ...] = ()  # instead: a text, any stretch of which may stand
@@ -182,9 +182,9 @@ def phrasings(facts: Facts, at: tuple[float, float] | None = None) -> list[Phras
             continue
         out += _of_fact(fact)
     if any(fact.subject in ("framing", "turn", "eyes", "light") for fact in facts.facts):
-        out += [phrasing("", text) for text in _SEEN]
+        out += [phrasing("framing", "=portrait"), phrasing("", _SEEN)]
     if facts.words:
-        out += [phrasing("", text) for text in _SAID]
+        out.append(phrasing("words", _SAID))
     felt = [one for one in facts.feelings if at is None or (one.start < at[1] and one.end > at[0])]
     for one in felt:
         out.append(_of_feeling(one, felt, speaks))
@@ -196,7 +196,7 @@ def phrasings(facts: Facts, at: tuple[float, float] | None = None) -> list[Phras
         names = {one.name for one in felt}
         if felt:
             noted = [word for word in noted if _feelings_of(word) <= names]
-        out.append(Phrasing("", (), ordered=_content(noted)))
+        out.append(Phrasing("notes", (), ordered=_content(noted)))
     return out
 
 
@@ -218,7 +218,7 @@ def contrary(facts: Facts) -> list[Phrasing]:
 
 
 def told(clause: str, known: list[Phrasing]) -> set[str] | None:
-    """The subjects of the known facts that a clause tells; None where it tells anything else.
+    """The subjects that a clause tells of; None where it tells anything that is not known.
 
     Args:
         clause: Words without quotations.
@@ -243,10 +243,11 @@ def told(clause: str, known: list[Phrasing]) -> set[str] | None:
 
 def objection_to(clause: str, known: list[Phrasing]) -> str:
     """Why a clause may not be told by one who knows only the facts, or nothing."""
-    if told(clause, known) is not None:
+    tells = told(clause, known)
+    if tells:
         return ""
     words, _ = _cut(clause)
-    if not words:
+    if not words or tells is not None:
         return "it tells nothing"
     may = {word for one in known for slot in (*one.needed, *one.spare) for word in slot}
     may |= {word for one in known for word in one.ordered}

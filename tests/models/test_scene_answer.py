@@ -204,8 +204,10 @@ def test_inventions_are_removed_and_the_rest_stays(request_, count):
 def test_too_little_truth_is_refused(request_, count):
     with pytest.raises(AnswerError, match="Of 3 clauses 2 are not true: 'a dragon'"):
         check("PROMPT: a dragon, a castle, dark", request_, author="m", seen=False, count=count)
-    with pytest.raises(AnswerError, match="The answer tells 0 of 13 facts"):
-        check("PROMPT: the subject in a scene", request_, author="m", seen=False, count=count)
+    with pytest.raises(AnswerError, match="'the image is a face' .it tells nothing"):
+        check("PROMPT: the image is a face", request_, author="m", seen=False, count=count)
+    with pytest.raises(AnswerError, match="The answer tells 1 of 13 facts"):
+        check("PROMPT: dark", request_, author="m", seen=False, count=count)
 
 
 def test_a_long_answer_is_cut_at_the_limit(count):
