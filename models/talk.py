@@ -102,7 +102,7 @@ def talk(
     drawn = MotionFrames(head, portrait, device).render(motion)
     if weights is not None and sampling is not None:
         speech = (waveform, sample_rate)
-        drawn = _diffused(drawn, weights, sampling, head, portrait, motion, emotion, speech, device)
+        drawn = diffused(drawn, weights, sampling, head, portrait, motion, emotion, speech, device)
 
     def chunks() -> Iterator[Tensor]:
         done = 0
@@ -116,7 +116,7 @@ def talk(
     return motion
 
 
-def _diffused(
+def diffused(
     frames: Iterator[Tensor],
     weights: Renderer,
     sampling: Sampling,
@@ -127,7 +127,19 @@ def _diffused(
     speech: tuple[Tensor, int],
     device: torch.device,
 ) -> Iterator[Tensor]:
-    """Motion frames in chunks [b, size, size, 3], refined by diffusion."""
+    """Motion frames in chunks [b, size, size, 3], refined by diffusion.
+
+    Args:
+        frames: Of the whole motion, in chunks.
+        weights: The renderer.
+        sampling: Steps, noise, seed, strength.
+        head: The parametric head.
+        portrait: Whose face it is.
+        motion: What the frames were drawn from.
+        emotion: What is felt, if anything.
+        speech: Waveform [C, S] and its rate in Hz.
+        device: Where the network runs.
+    """
     network = UNet(weights.config.denoiser)
     network.load_state_dict(dict(weights.tensors))
     network.to(device).train(False).requires_grad_(False)

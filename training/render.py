@@ -1,8 +1,8 @@
 """Train the renderer on shards of render_data, on a CPU or a GPU.
 
     python -m synchrorama.training.render --data FOLDER [FOLDER ...] --out FOLDER
-        [--steps 20000] [--rate 1e-3] [--adversary 0] [--every 500] [--seed 0] [--device cuda]
-        [--hold-out NAME ...]
+        [--steps 20000] [--rate 1e-3] [--frames 4] [--batch 3] [--adversary 0] [--every 500]
+        [--seed 0] [--device cuda] [--hold-out NAME ...]
 
 A batch is of one folder and each folder is as likely, which sets their shares. OUT gets state.pt
 (to go on after an interruption, start the same command again), a running mean of the weights in
@@ -432,6 +432,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=TrainingConfig.steps)
     parser.add_argument("--rate", type=float, default=TrainingConfig.rate)
+    parser.add_argument("--frames", type=int, default=TrainingConfig.frames)
+    parser.add_argument("--batch", type=int, default=TrainingConfig.batch)
     parser.add_argument("--adversary", type=float, default=TrainingConfig.adversary)
     parser.add_argument("--every", type=int, default=TrainingConfig.every)
     parser.add_argument("--seed", type=int, default=0)
@@ -442,6 +444,8 @@ def main() -> None:
         steps=args.steps,
         fall=args.steps,
         rate=args.rate,
+        frames=args.frames,
+        batch=args.batch,
         adversary=args.adversary,
         every=args.every,
         seed=args.seed,
