@@ -17,6 +17,8 @@ from .lips import SHAPES
 
 RATE = 100  # frames a second of mel features and of what the network says
 DIP = 25  # mel frames, odd; a shorter silence is no pause
+SILENCE, SILENT = 21, 0.1  # mel frames, odd, in which nothing is louder than this are a pause
+EASE = 9  # mel frames, odd, over which the mouth comes to rest in it
 AROUND = 151  # mel frames, odd; what sounds within them is speech or not
 SPEECH_FEATURES = 768  # of wav2vec 2.0 base, 50 a second
 
@@ -165,6 +167,25 @@ def without_dips(activity: Tensor) -> Tensor:
     frames = DIP // 2
     wide = nn.functional.max_pool1d(activity[None], DIP, 1, frames)
     return -nn.functional.max_pool1d(-wide, DIP, 1, frames)[0]
+
+
+def except_in_silence(activity: Tensor, loud: Tensor) -> Tensor:
+    """Activity [L] that is 0 where nothing sounds for a fifth of a second.
+
+    The network may take utter silence between two phrases for speech; a stop is shorter.
+
+    Args:
+        activity: [L] 0..1.
+        loud: [L] 0..1, how loud each frame is.
+    """
+
+    def most(x: Tensor, frames: int) -> Tensor:
+        return nn.functional.max_pool1d(x[None], frames, 1, frames // 2)[0]
+
+    silent = most(-most(-(loud < SILENT).float(), SILENCE), SILENCE)  # that last
+    inner = -most(-silent, EASE)
+    eased = nn.functional.avg_pool1d(inner[None], EASE, 1, EASE // 2, count_include_pad=False)[0]
+    return activity * (1.0 - eased)
 
 
 def _sure(probability: Tensor, low: float, high: float) -> Tensor:

@@ -29,6 +29,7 @@ from .articulation import (
     ArticulationConfig,
     among_speech,
     articulate_in_windows,
+    except_in_silence,
     without_dips,
 )
 from .dials import STANDARD, Dials, dial_tracks
@@ -199,7 +200,8 @@ def motion_from_audio(
         _heard(model, mel, mono, listener),
         on_step=lambda done, total: tell(done, 2 * total),
     )
-    activity = without_dips(among_speech(activity, loudness(mel)))
+    loud = loudness(mel)
+    activity = except_in_silence(without_dips(among_speech(activity, loud)), loud)
     ahead = nn.functional.pad(-activity[None], (0, SETTLE), value=-torch.inf)
     activity = -nn.functional.max_pool1d(ahead, SETTLE + 1, 1)[0]  # close as the sound ends
     take, face = _take(model.gestures, prosody_of(mel, activity), felt, seed, temperature, tell)

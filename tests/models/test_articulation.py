@@ -9,6 +9,7 @@ from synchrorama.models.motion.articulation import (
     ArticulationConfig,
     among_speech,
     articulate_in_windows,
+    except_in_silence,
     without_dips,
 )
 from synchrorama.models.motion.audio_to_motion import AudioToMotion
@@ -101,6 +102,19 @@ def test_a_short_dip_is_no_pause_and_a_pause_stays() -> None:
     wanted[280:] = 0.0
     assert torch.equal(filled, wanted)
     assert torch.equal(without_dips(torch.zeros(5)), torch.zeros(5))
+
+
+def test_silence_is_a_pause_and_a_stop_is_none() -> None:
+    loud = torch.full((300,), 0.6)
+    loud[50:66] = 0.0  # 0.16 s, a stop
+    loud[150:180] = 0.05  # 0.3 s
+    loud[280:] = 0.0
+    said = except_in_silence(torch.ones(300), loud)
+    assert torch.equal(said[:150], torch.ones(150))
+    assert torch.equal(said[180:280], torch.ones(100))
+    assert not said[158:172].any() and not said[288:].any()
+    assert float(said.diff().abs().max()) < 0.15
+    assert not except_in_silence(torch.ones(5), torch.zeros(5)).any()
 
 
 def test_what_passes_for_speech_in_music_is_left_out() -> None:
