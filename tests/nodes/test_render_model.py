@@ -200,6 +200,39 @@ def test_a_model_loads_and_unloads(model, clip):
     assert torch.equal(sample(model, clip), before)
 
 
+def test_a_model_that_fits_only_in_part_draws_the_same(model, weights, clip):
+    """Weights that stay behind get their patches layer by layer: no layer may go around that."""
+    device = model.load_device
+    patched = model.clone()
+    changes = {
+        f"diffusion_model.{key}": ("diff", (0.1 * draw(*value.shape, seed=7),))
+        for key, value in weights.items()
+    }
+    assert len(patched.add_patches(changes, 1.0)) == len(weights)
+
+    def ask():
+        with torch.inference_mode():
+            return patched.model.diffusion_model(
+                draw(4, 12, SIZE, SIZE, seed=6).to(device),
+                torch.full((4,), 500.0, device=device),
+                motion=clip.motion[:4].to(device),
+                reference=clip.reference,
+                emotion=clip.emotion[:4].to(device),
+                speech=clip.speech[:4].to(device),
+            ).cpu()
+
+    plain = ask()
+    patched.patch_model(device, lowvram_model_memory=0)
+    whole = ask()
+    patched.unpatch_model(patched.offload_device)
+    patched.patch_model(device, lowvram_model_memory=patched.model_size() // 3)
+    assert patched.model.model_lowvram
+    part = ask()
+    patched.unpatch_model(patched.offload_device)
+    assert (whole - plain).abs().max() > 1e-2
+    assert (part - whole).abs().max() < 1e-5
+
+
 def test_latents_of_another_clip_are_refused(model, clip):
     with pytest.raises(ValueError, match="same Render Condition"):
         sample(model, replace(clip, emotion=clip.emotion[:3]))
