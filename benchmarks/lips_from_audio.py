@@ -8,8 +8,8 @@ emodb's speakers 13 and 14, whom the network never heard; of them their sentence
 it never heard from anybody; and recordings with the phone times of a forced alignment, NAME.wav
 with NAME.phone.json beside it or in --labels. Every figure is computed from the Motion of
 `motion_from_audio` at the video's frame rate, with head, blinks and gaze off. The opening of the
-mouth is `lips.opening`. Conditions: as recorded, noise 10 dB below, a telephone's band, played 20 %
-slower and faster. Emotions, at strength 1, are measured on the sound as recorded.
+mouth is `lips.drawn_gap`. Conditions: as recorded, noise 10 dB below, a telephone's band, played
+20 % slower and faster. Emotions, at strength 1, are measured on the sound as recorded.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ..models.checkpoint import WEIGHTS
 from ..models.emotion.circumplex import to_valence_arousal
 from ..models.motion.audio_to_motion import AudioToMotion, motion_from_audio
 from ..models.motion.dials import Dials
-from ..models.motion.lips import opening
+from ..models.motion.lips import drawn_gap
 from ..models.speech import SAMPLE_RATE, frame_count, frame_times, to_mono
 from ..models.types import ARKIT_INDEX, EMOTIONS, Emotion
 from ..training.augment import change_speed, noise, telephone
@@ -176,7 +176,7 @@ def clip_of(model: AudioToMotion, spoken: Spoken, fps: float, emotion: str | Non
         spoken.name,
         spoken.phones,
         len(waveform) / spoken.sample_rate,
-        opening(motion.coefficients).double().numpy(),
+        drawn_gap(motion.coefficients).clamp_min(0.0).double().numpy(),
         (motion.coefficients[:, pucker] + motion.coefficients[:, funnel]).double().numpy(),
         frame_times(motion.frames, fps).numpy(),
     )

@@ -7,8 +7,9 @@ Each clip goes through `talk` as a user's would, into a real mp4, which is decod
 opening of the mouth is the distance between the inner lips (landmarks 13 and 14, across the line
 of the inner corners) as a share of the mouth's width (78 to 308), rounding the landmarker's scores
 of mouthPucker and mouthFunnel together. They are set against phone times as in lips_from_audio.py,
-whose figures mean the same here; lips count as closed up to a gap of 8 % of the mouth's width, or
-up to the portrait's own.
+whose figures mean the same here, rounding also within each portrait, as photos differ in what they
+score with the lips at rest (0.33 to 0.94 of mouthPucker on three neutral ones); lips count as
+closed up to a gap of 8 % of the mouth's width, or up to the portrait's own.
 
 Clips are emodb's speakers 13 and 14, never trained on, evenly spread when --clips asks for fewer;
 recordings with a pocketsphinx alignment NAME.phone.json beside NAME.wav; and lines "audio <tab>
@@ -172,7 +173,12 @@ def summary(results: list[Result], fps: float) -> dict[str, object]:
     """Figures over all clips, and a line for each."""
     measured = measure([r.clip for r in results], fps)
     figures: dict[str, object] = {k: None if math.isnan(v) else v for k, v in measured.items()}
-    figures["portraits"] = sorted({r.job.portrait.name for r in results})
+    names = sorted({r.job.portrait.name for r in results})
+    faces = {n: measure([r.clip for r in results if r.job.portrait.name == n], fps) for n in names}
+    figures["auc_rounded_each"] = {
+        n: None if math.isnan(face["auc_rounded"]) else face["auc_rounded"]
+        for n, face in faces.items()
+    }
     figures["frames"] = sum(r.frames for r in results)
     figures["frames_lost"] = sum(r.lost for r in results)
     figures["video_frames_a_second"] = round(

@@ -47,8 +47,8 @@ GAPS: dict[str, float] = {
     "mouthSmileRight": -0.04,
 }
 
-# The same as faces are drawn (photo_mesh.py), and by how much each widens the mouth, as a share of
-# its width. Source: measured on seven portraits, medians; they differ by 0.013 and 0.034 at most.
+# The same as faces are drawn (photo_mesh.py), for a coefficient or each of its sides. Source:
+# medians of seven portraits, whose standard deviation is 0.013 at most.
 DRAWN_GAPS: dict[str, float] = {
     "jawOpen": 1.0,
     "mouthClose": -1.015,
@@ -66,18 +66,6 @@ DRAWN_GAPS: dict[str, float] = {
     "mouthFrown": -0.03,
     "mouthLeft": -0.037,
     "mouthRight": -0.037,
-}
-DRAWN_WIDTHS: dict[str, float] = {
-    "jawOpen": -0.038,
-    "mouthClose": 0.045,
-    "mouthFunnel": -0.154,
-    "mouthPucker": -0.223,
-    "mouthStretch": 0.216,
-    "mouthSmile": 0.141,
-    "mouthDimple": 0.103,
-    "mouthPress": 0.12,
-    "mouthFrown": 0.064,
-    "cheekPuff": -0.121,
 }
 
 # How much sooner than evenly a unit sets in whose first half would hardly show; below 0 later, so
@@ -104,6 +92,7 @@ OPENERS: tuple[str, ...] = (
 # How far past their meeting lips are brought together, in units of jawOpen at 1, so that lips which
 # are parted in the photo without its coefficients saying so close too.
 PAST = 0.12
+LAST = 0.8  # of a closure, from which on that happens
 # Photos that keep their lips as they are in pauses: teeth shown by a smile, a mouth wide open. From
 # which value that begins and at which it is complete.
 SHOWS_TEETH, WIDE_OPEN = (0.3, 0.6), (0.35, 0.6)
@@ -156,53 +145,42 @@ def sets_in(coefficients: Tensor) -> Tensor:
 
 def drawn_gap(coefficients: Tensor) -> Tensor:
     """As lip_gap, for faces as they are drawn; below 0 where closed lips are pressed, [...]."""
-    return sets_in(coefficients) @ _weights(DRAWN_GAPS, coefficients)
-
-
-def drawn_width(coefficients: Tensor) -> Tensor:
-    """The width of a mouth as it is drawn, [...], 1 without any motion."""
-    return 1.0 + sets_in(coefficients) @ _weights(DRAWN_WIDTHS, coefficients)
-
-
-def opening(coefficients: Tensor) -> Tensor:
-    """How open the mouth looks [...]: the gap over the width, as drawn, 1 for jawOpen near 1."""
-    return drawn_gap(coefficients).clamp_min(0.0) / drawn_width(coefficients)
-
-
-def _weights(table: dict[str, float], like: Tensor) -> Tensor:
-    weights = like.new_zeros(len(ARKIT_NAMES))
-    for name, value in table.items():
-        weights[list(sides(name))] = value
-    return weights
+    weights = coefficients.new_zeros(len(ARKIT_NAMES))
+    for name, gap in DRAWN_GAPS.items():
+        weights[list(sides(name))] = gap
+    return sets_in(coefficients) @ weights
 
 
 def seal(coefficients: Tensor, closure: Tensor, met: Tensor | float = 0.0) -> Tensor:
     """Coefficients with the lips closed where closure is 1, unchanged where it is 0.
 
-    The lips meet, see `meet`, and press.
+    The lips press and meet, see `meet`.
 
     Args:
         coefficients: [..., 52].
         closure: [...] 0..1.
         met: [...] or a number, the drawn gap at which this photo's lips meet.
     """
-    out = meet(coefficients, closure, met)
+    out = coefficients.clone()
     for name, most in PRESSED.items():
         column = ARKIT_INDEX[name]
         out[..., column] = torch.maximum(out[..., column], most * closure)
-    return out.clamp(0.0, 1.0)
+    return meet(out, closure, met)
 
 
 def meet(coefficients: Tensor, closure: Tensor, met: Tensor | float = 0.0) -> Tensor:
     """Coefficients with the lips together, relaxed, where closure is 1; arguments as for `seal`.
 
     What opens the mouth fades to 40 % (a jaw keeps moving behind closed lips), and mouthClose takes
-    up the gap that is left.
+    up the gap that is left; what it takes to press lips beyond their meeting comes last.
     """
     out = coefficients.clone()
     for name in OPENERS:
         out[..., ARKIT_INDEX[name]] *= 1.0 - 0.6 * closure
-    out[..., ARKIT_INDEX["mouthClose"]] += closure * (drawn_gap(out) - met).clamp_min(0.0)
+    gap = drawn_gap(out)
+    last = ((closure - LAST) / (1.0 - LAST)).clamp(0.0, 1.0)
+    past = (gap.clamp_max(0.0) - met).clamp_min(0.0)
+    out[..., ARKIT_INDEX["mouthClose"]] += closure * gap.clamp_min(0.0) + last * past
     return out.clamp(0.0, 1.0)
 
 
@@ -272,13 +250,12 @@ def compose(
 
 
 def _open_as_said(moved: Tensor, silent: Tensor, said: Tensor, activity: Tensor) -> None:
-    """Let the jaw open `moved` [..., 52] so far that the mouth looks as open as is said, in place.
+    """Let the jaw open `moved` [..., 52] so far that the lips are drawn as far apart as is said.
 
-    How open a mouth looks is its gap over its width: a mouth that rounding narrows opens less far
-    than one that is spread, and what the photo's own expression closes is opened first.
+    What the photo's own expression closes is opened first, and what funnelled lips are drawn too
+    far apart is taken back. In place.
     """
-    wider = drawn_width(moved) / drawn_width(silent)
-    missing = (drawn_gap(silent).clamp_min(0.0) + said) * wider - drawn_gap(moved)
+    missing = drawn_gap(silent).clamp_min(0.0) + said - drawn_gap(moved)
     jaw, close = ARKIT_INDEX["jawOpen"], ARKIT_INDEX["mouthClose"]
     wanted = moved[..., jaw] + activity * missing
     moved[..., jaw] = wanted.clamp(0.0, 1.0)

@@ -21,6 +21,9 @@ from .polygon import signed_distance, smooth_loop, window
 
 OUTER_LIPS = (*MOUTH_CORNERS, *UPPER_LIP[-1], *LOWER_LIP[-1])
 AROUND = 0.30  # of the eye's width, drawn around the lids
+LINE = 0.035  # of the mouth's width, beside the inner lips, that the shadow between them darkens
+PARTED = 0.08  # of the mouth's width, by which lips are apart when it has gone
+CLEAN_LIPS = 0.8  # share of it that goes
 AROUND_MOUTH = 0.12  # of the mouth's width, drawn around the lips
 LASHES = 0.28  # of the eye's width, from the lids' edge to where clean skin begins
 SAMPLES = 3  # per pixel and axis while an eye closes
@@ -47,6 +50,8 @@ class FineWindows:
             clean = continue_outward(patch, (inside < -LASHES * width).float())
             skin[:, :, top : top + h, left : left + w] = clean
             self.windows.append((self._faces_near(loop[0], AROUND * width), eye.side))
+        if not mesh.is_open:
+            skin = self._without_line(photo, skin)
         mouth = mesh.rest[list(OUTER_LIPS), :2]
         self.windows.append((self._faces_near(mouth, AROUND_MOUTH * mesh.mouth_width), None))
         self.pictures = torch.cat((photo, skin), 1)  # [1, 6, H, W]
@@ -56,17 +61,18 @@ class FineWindows:
         """Redraw lids and lips of frames [B, H, W, 3] in place; points [B, N, 3], coefficients."""
         for faces, side in self.windows:
             place = window(points[:, faces.flatten(), :2], 1, self.size)
-            shut = torch.zeros(len(points), device=points.device)
-            if side is not None:
+            if side is None:
+                shut = self._parted(points)
+            else:
                 blink = ARKIT_INDEX[f"eyeBlink{side}"]
                 own = self.mesh.own[blink]
                 shut = ((coefficients[:, blink] - own) / (1 - own).clamp(min=0.1)).clamp(0, 1)
             left, top, width, height = place
             patch = frames[:, top : top + height, left : left + width]
-            colour, covered = self._draw(points, faces, shut, place, 1)
+            colour, covered = self._draw(points, faces, shut, place, side, 1)
             drawn = torch.where(covered > 0, colour, patch)
-            if bool((shut > 0).any()):  # a lid's edge crosses the picture's grain: smooth it
-                colour, covered = self._draw(points, faces, shut, place, SAMPLES)
+            if side and bool((shut > 0).any()):  # a lid's edge crosses the grain: smooth it
+                colour, covered = self._draw(points, faces, shut, place, side, SAMPLES)
                 fine = (SAMPLES * shut).clamp(0, 1)[:, None, None, None]
                 drawn = drawn.lerp(colour + (1 - covered) * patch, fine)
             patch.copy_(drawn)
@@ -77,6 +83,7 @@ class FineWindows:
         faces: Tensor,
         shut: Tensor,
         place: tuple[int, int, int, int],
+        side: str | None,
         samples: int,
     ) -> tuple[Tensor, Tensor]:
         """Colour times coverage [B, h, w, 3] and coverage [B, h, w, 1] of a window's triangles."""
@@ -93,7 +100,8 @@ class FineWindows:
             padding_mode="border",
             align_corners=False,
         )
-        clean = SMOOTH * shut[:, None, None] * seen[..., 2].clamp(0, 1)
+        share = 1.0 if side is None else SMOOTH * seen[..., 2].clamp(0, 1)
+        clean = shut[:, None, None] * share
         covered = (index >= 0).to(drawn.dtype)[:, None]
         colour = drawn[:, :3].lerp(drawn[:, 3:], clean[:, None]) * covered
         both = torch.cat((colour, covered), 1)
@@ -101,6 +109,23 @@ class FineWindows:
             both = F.avg_pool2d(both, samples)
         both = both.permute(0, 2, 3, 1)
         return both[..., :3], both[..., 3:]
+
+    def _without_line(self, photo: Tensor, skin: Tensor) -> Tensor:
+        """Pictures [1, 3, H, W] with the shadow between a photo's closed lips in their colour."""
+        upper, lower = (self.mesh.rest[list(row[0][1:-1]), :2] for row in (UPPER_LIP, LOWER_LIP))
+        line = torch.cat((upper, lower.flip(0)))[None]
+        away = -signed_distance(line, 0, 0, self.size, self.size)[None]
+        near = (1.5 - away / (LINE * self.mesh.mouth_width)).clamp(0, 1)
+        clean = continue_outward(photo, (near <= 0).float())
+        return skin + CLEAN_LIPS * near * (clean - skin)
+
+    def _parted(self, points: Tensor) -> Tensor:
+        """How far the lips of frames [B, N, 3] are apart beyond the photo's, [B] 0..1."""
+        if self.mesh.is_open:
+            return torch.zeros(len(points), device=points.device)
+        between = points[:, list(LOWER_LIP[0][2:7])] - points[:, list(UPPER_LIP[0][2:7])]
+        gap = (between @ self.mesh.down - self.mesh.photo_gap[2:7]).mean(1)
+        return (gap / (PARTED * self.mesh.mouth_width)).clamp(0, 1)
 
     def _faces_near(self, loop: Tensor, reach: float) -> Tensor:
         """Skin triangles [F, 3] within reach of a lid loop [P, 2]."""

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from synchrorama.models.motion.lips import SHAPES, compose, lip_gap
+from synchrorama.models.motion.lips import SHAPES, compose, drawn_gap
 from synchrorama.training.phones import ALPHABET, OPEN_VOWELS, Phone
 from synchrorama.training.visemes import MouthTrack, fill_gaps, mouth_track, viseme_table
 
@@ -12,7 +12,7 @@ def said(names: str, each: float = 0.1) -> tuple[MouthTrack, np.ndarray]:
     phones = [Phone(n, i * each, (i + 1) * each) for i, n in enumerate(names.split())]
     track = mouth_track(phones, round(len(phones) * each * 100))
     parts = (torch.from_numpy(x) for x in (track.shapes, track.closure, track.activity))
-    return track, lip_gap(compose(torch.zeros(52), *parts)).numpy()
+    return track, drawn_gap(compose(torch.zeros(52), *parts)).clamp_min(0.0).numpy()
 
 
 def test_every_phone_has_a_target() -> None:
