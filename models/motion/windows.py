@@ -1,7 +1,8 @@
 """Eyes and lips drawn at full resolution: where lids or lips meet they do so in a clean line.
 
 A lid that comes down is stretched from the narrow strip that an open eye shows, lashes and crease
-included. As it closes, that strip is replaced by skin continued from around the eye.
+included. As it closes, that strip is replaced by skin continued from around the eye. The dark line
+between closed lips is the shadow in which they meet: as they part, it gives way to lip.
 
 Shapes: B frames, H W crop px, h w px of a window, N vertices.
 """

@@ -239,6 +239,21 @@ def test_jaw_opens_the_lips_and_shows_the_mouth(renderer, portrait):
     assert inside < 0.8 * lip  # it is dark in there
 
 
+def test_the_line_between_closed_lips_goes_as_they_part(renderer, portrait):
+    """The rim of the upper lip is as dark as the line while they touch, and lip when they do not."""
+
+    def rim(coefficients):
+        points = moved(renderer, coefficients)[[82, 13, 312]]
+        rows = points[:, 1].round().long() - 1
+        return float(drawn(renderer, coefficients)[rows, points[:, 0].long()].mean())
+
+    lip = portrait.landmarks[[38, 12, 268], :2].lerp(portrait.landmarks[[41, 11, 271], :2], 0.5)
+    colour = float(portrait.image[lip[:, 1].long(), lip[:, 0].long()].mean())
+    shut, parted = rim(expression(portrait)), rim(expression(portrait, jawOpen=0.3))
+    assert shut < 0.8 * colour
+    assert parted > shut + 0.5 * (colour - shut)
+
+
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
 def test_lips_never_cross(renderer, smiling, portrait, smile, value):
     for who, mesh in ((portrait, renderer), (smile, smiling)):
