@@ -40,6 +40,8 @@ OVERLAP = 0.05  # mouth widths by which a photo's own teeth are continued under 
 BARED = 0.4  # by how much a smile, which lifts the lips off the teeth, brightens them
 ASIDE = 0.85  # how much of the shadow on the teeth at the sides it takes away
 RIM = 1.5  # px of a lip's soft edge
+SHUT = 0.25  # px between lips that are closed
+SEAM = 1.5  # px beside the edge of a lip in which a warped photo is ragged
 FRONT = 0.5  # head units, depth from which teeth are incisors
 SAMPLES = 2  # per pixel and axis
 
@@ -86,6 +88,7 @@ class Mouth:
         self.crevices = _crevices().to(device)
         self.light = _light(image, portrait.landmarks.to(device))
         self.photo = self._photo_mouth(image)
+        self.own_gap = float(mesh.photo_gap[2:7].mean()) if mesh.is_open else 0.0
 
     def paint(
         self,
@@ -105,11 +108,16 @@ class Mouth:
             translation: [B, 3] of the head, face widths.
         """
         loop, gap = self._opening(points)
-        if float(gap.max()) < 0.25:
+        if float(gap.max()) < SHUT:
             return
         loop = smooth_loop(loop, 3)
-        left, top, width, height = window(loop, 2, self.size)
+        left, top, width, height = window(loop, 4, self.size)
         inside = signed_distance(loop, left, top, width, height)  # [B, h, w]
+        patch = frames[:, top : top + height, left : left + width]
+        opened = ((gap - SHUT) / RIM).clamp(0, 1)
+        opened = opened * ((gap - self.own_gap).abs() / RIM).clamp(0, 1)  # as in the photo: nothing
+        near = (inside + SEAM + 0.5).clamp(0, 1) * opened[:, None, None]
+        patch += near[..., None] * (_lips_to_the_edge(patch, inside) - patch)
         alpha = (inside + 0.5).clamp(0, 1) * (gap / 1.0).clamp(0, 1)[:, None, None]
         teeth = self.closed + torch.einsum("bc,cqd->bqd", coefficients, self.moves)
         teeth = self.mesh.turn_head(teeth, rotation, translation)
@@ -126,7 +134,6 @@ class Mouth:
         colour = colour * shade[..., None]
         if self.photo is not None:
             colour = self._own_teeth(self.photo, colour, teeth, points, left, top)
-        patch = frames[:, top : top + height, left : left + width]
         patch += alpha[..., None] * (colour - patch)
 
     def _opening(self, points: Tensor) -> tuple[Tensor, Tensor]:
@@ -225,6 +232,34 @@ class Mouth:
         if not self.has_lower_teeth:
             jaw = jaw * (1 - drop.norm(dim=1) / RIM).clamp(min=0)[:, None, None, None]
         return colour * (1 - skull - jaw) + on_skull[..., :3] * skull + on_jaw[..., :3] * jaw
+
+
+def _lips_to_the_edge(patch: Tensor, inside: Tensor) -> Tensor:
+    """Lips as they are SEAM px before their edge, carried over it; the torn mesh is ragged there.
+
+    Args:
+        patch: [B, h, w, 3] frames.
+        inside: [B, h, w] px to the edge, positive within the mouth.
+    """
+    height, width = inside.shape[1:]
+    padded = F.pad(inside[:, None], (1, 1, 1, 1), mode="replicate")[:, 0]
+    slope = torch.stack(
+        (
+            padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2],
+            padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1],
+        ),
+        -1,
+    )
+    inward = slope / slope.norm(dim=-1, keepdim=True).clamp(min=2)  # 0 where both lips are as near
+    y, x = torch.meshgrid(
+        torch.arange(height, device=inside.device, dtype=inside.dtype),
+        torch.arange(width, device=inside.device, dtype=inside.dtype),
+        indexing="ij",
+    )
+    at = torch.stack((x, y), -1) + 0.5 - inward * (inside + SEAM).clamp(min=0)[..., None]
+    at = at / at.new_tensor([width, height]) * 2 - 1
+    out = F.grid_sample(patch.permute(0, 3, 1, 2), at, padding_mode="border", align_corners=False)
+    return out.permute(0, 2, 3, 1)
 
 
 def _jaw_line(photo: Tensor, share: Tensor, inside: Tensor) -> float | None:

@@ -10,6 +10,7 @@ from synchrorama.models.landmarks import EYES, INNER_LIPS, LOWER_LIP
 from synchrorama.models.media import read_image
 from synchrorama.models.motion.frames import MotionFrames
 from synchrorama.models.motion.lips import meet, meeting_gap
+from synchrorama.models.motion.polygon import signed_distance, smooth_loop
 from synchrorama.models.portrait.fit import fit_head
 from synchrorama.models.portrait.prepare import prepare_portrait
 from synchrorama.models.portrait.preview import portrait_mask
@@ -223,6 +224,22 @@ def test_a_smile_lets_light_on_the_teeth(renderer, portrait):
     solid = (painted[0] > 0).all(-1) & (painted[1] > 0).all(-1)
     assert int(solid.sum()) > 100
     assert painted[1][solid].mean() > 1.2 * painted[0][solid].mean()
+
+
+def test_lips_end_in_a_clean_edge(renderer, portrait):
+    """What the torn mesh leaves beside the edge of the lips is not seen."""
+    given = expression(portrait, jawOpen=0.6)
+    points = moved(renderer, given)
+    still = torch.zeros(1, 3)
+    loop, _ = renderer.mouth._opening(points[None])
+    size = portrait.image.shape[0]
+    away = -signed_distance(smooth_loop(loop, 3), 0, 0, size, size)
+    ragged = torch.full_like(portrait.image, 0.5)[None]
+    ragged[away.abs() < 1] = 0.0
+    renderer.mouth.paint(ragged, points[None], given[None], still, still)
+    lips = ragged[(away > 0.6) & (away < 1)]
+    assert len(lips) > 10
+    assert float((lips - 0.5).abs().mean()) < 0.05
 
 
 def test_jaw_opens_the_lips_and_shows_the_mouth(renderer, portrait):
