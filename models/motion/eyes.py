@@ -14,13 +14,18 @@ from torch import Tensor
 from ..landmarks import EYES, EyePoints
 from ..types import ARKIT_INDEX
 from .affine import through
-from .fill import extend_columns
+from .fill import carry_over_edge, extend_columns
 from .photo_mesh import PhotoMesh
 from .polygon import signed_distance, smooth_loop, window
 
 GAZE = (0.22, 0.13)  # travel of the iris in eye widths, across and up, at coefficient 1
 LASHES = 0.09  # of the eye's width inside the lids that may hold lashes
 SHADE = 0.35  # of the light that a half closed lid takes from the eye under it
+SHUT = 0.7  # how far lids have come down from where on they meet in a line
+SEAM = 2.0  # px beside that line in which the lids' mesh is ragged
+LINE = 0.02  # of the eye's width: how thick the line is
+OPEN = 0.12  # of the eye's width between the lids of an eye that is open, at least half of it
+DARK = 0.65  # how much of the lashes' colour it has
 ROOM = 0.35  # of the eye's width, kept around it for the continued texture
 
 
@@ -32,6 +37,7 @@ class Eyes:
         self.mesh = mesh
         self.size = image.shape[0]
         self.textures = [self._continued(image, eye) for eye in EYES]
+        self.lashes = [self._lashes(image, eye) for eye in EYES]
 
     def paint(self, frames: Tensor, points: Tensor, coefficients: Tensor, pose: Tensor) -> None:
         """Draw the eyes into frames, in place.
@@ -43,9 +49,9 @@ class Eyes:
             pose: [B, 2, 3] affine from px of the frame to px of the photo, at the eyes.
         """
         change = coefficients - self.mesh.own
-        for eye, (texture, corner) in zip(EYES, self.textures, strict=True):
+        for eye, (texture, corner), lashes in zip(EYES, self.textures, self.lashes, strict=True):
             loop = smooth_loop(points[:, eye.loop, :2])
-            left, top, width, height = window(loop, 2, self.size)
+            left, top, width, height = window(loop, 4, self.size)
             gap, moved, closed = self._lids(eye, points)
             inside = signed_distance(loop, left, top, width, height)
             alpha = (inside + 0.5).clamp(0, 1)
@@ -64,7 +70,12 @@ class Eyes:
             edge = torch.exp(-inside.clamp(min=0) / (0.1 * self._width(eye)))
             ball = ball * (1 - SHADE * closed[:, None, None] * edge)[..., None]
             patch = frames[:, top : top + height, left : left + width]
+            shut = self._awake(eye) * ((closed - SHUT) / (1 - SHUT)).clamp(0, 1)[:, None, None]
+            near = (inside + SEAM + 0.5).clamp(0, 1) * shut
+            patch += near[..., None] * (carry_over_edge(patch, inside, SEAM) - patch)
             patch += alpha[..., None] * (ball - patch)
+            line = (LINE / 2 * self._width(eye) + 0.5 + inside).clamp(0, 1) * shut
+            patch += (DARK * line)[..., None] * (lashes - patch)
 
     def _lids(self, eye: EyePoints, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Mean gap between the lids [B] px, how far it is from the photo's and how much smaller."""
@@ -73,6 +84,20 @@ class Eyes:
         gap = ((points[:, lower] - points[:, upper]) @ self.mesh.down).clamp(min=0).mean(1)
         change = (gap - rest) / rest.abs().clamp(min=1)
         return gap, (5 * change.abs()).clamp(0, 1), (-change).clamp(0, 1)
+
+    def _awake(self, eye: EyePoints) -> float:
+        """0 for a photo's eye that is closed as it is, 1 for an open one."""
+        upper, lower = list(eye.upper[1:-1]), list(eye.lower)
+        gap = ((self.mesh.rest[lower] - self.mesh.rest[upper]) @ self.mesh.down).mean()
+        return float((gap / self._width(eye) / OPEN - 0.5).clamp(0, 1))
+
+    def _lashes(self, image: Tensor, eye: EyePoints) -> Tensor:
+        """The darkest colour [3] along the upper lid's edge."""
+        edge = self.mesh.rest[list(eye.upper[1:-1]), :2]
+        lines = torch.cat([edge - k * self.mesh.down[:2] for k in range(3)]).long()
+        x, y = lines.clamp(0, self.size - 1).unbind(1)
+        colours = image[y, x]
+        return colours[colours.mean(1).argsort()[: len(colours) // 4]].mean(0)
 
     def _width(self, eye: EyePoints) -> float:
         corners = self.mesh.rest[[eye.upper[0], eye.upper[-1]], :2]

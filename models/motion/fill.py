@@ -52,3 +52,28 @@ def extend_columns(patch: Tensor, known: Tensor) -> Tensor:
     run_on = patch.gather(2, nearest[None, None].expand_as(patch))
     column = is_known.any(0).expand(height, -1)[None, None].float()
     return continue_outward(run_on, column)
+
+
+def carry_over_edge(pictures: Tensor, inside: Tensor, seam: float) -> Tensor:
+    """Pictures as they are a little before an edge, carried over it: a torn mesh is ragged there.
+
+    Args:
+        pictures: [B, H, W, 3].
+        inside: [B, H, W] px to the edge, negative where pictures are good.
+        seam: px before the edge from which pictures are carried on.
+    """
+    height, width = inside.shape[1:]
+    padded = F.pad(inside[:, None], (1, 1, 1, 1), mode="replicate")[:, 0]
+    across = padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2]
+    down = padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1]
+    slope = torch.stack((across, down), -1)
+    inward = slope / slope.norm(dim=-1, keepdim=True).clamp(min=2)  # 0 between two edges
+    y = torch.arange(height, device=inside.device, dtype=inside.dtype) + 0.5
+    x = torch.arange(width, device=inside.device, dtype=inside.dtype) + 0.5
+    here = torch.stack((x.expand(height, -1), y[:, None].expand(-1, width)), -1)
+    at = here - inward * (inside + seam).clamp(min=0)[..., None]
+    at = at / at.new_tensor([width, height]) * 2 - 1
+    out = F.grid_sample(
+        pictures.permute(0, 3, 1, 2), at, padding_mode="border", align_corners=False
+    )
+    return out.permute(0, 2, 3, 1)

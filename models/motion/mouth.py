@@ -17,7 +17,7 @@ from ..landmarks import EYES, INNER_LIPS, LIP_CORNERS, LOWER_LIP, UPPER_LIP
 from ..raster import interpolate, rasterise
 from ..types import ARKIT_INDEX, Portrait
 from .affine import similarity, through
-from .fill import continue_outward
+from .fill import carry_over_edge, continue_outward
 from .photo_mesh import PhotoMesh
 from .polygon import signed_distance, smooth_loop, window
 
@@ -117,7 +117,7 @@ class Mouth:
         opened = ((gap - SHUT) / RIM).clamp(0, 1)
         opened = opened * ((gap - self.own_gap).abs() / RIM).clamp(0, 1)  # as in the photo: nothing
         near = (inside + SEAM + 0.5).clamp(0, 1) * opened[:, None, None]
-        patch += near[..., None] * (_lips_to_the_edge(patch, inside) - patch)
+        patch += near[..., None] * (carry_over_edge(patch, inside, SEAM) - patch)
         alpha = (inside + 0.5).clamp(0, 1) * (gap / 1.0).clamp(0, 1)[:, None, None]
         teeth = self.closed + torch.einsum("bc,cqd->bqd", coefficients, self.moves)
         teeth = self.mesh.turn_head(teeth, rotation, translation)
@@ -232,34 +232,6 @@ class Mouth:
         if not self.has_lower_teeth:
             jaw = jaw * (1 - drop.norm(dim=1) / RIM).clamp(min=0)[:, None, None, None]
         return colour * (1 - skull - jaw) + on_skull[..., :3] * skull + on_jaw[..., :3] * jaw
-
-
-def _lips_to_the_edge(patch: Tensor, inside: Tensor) -> Tensor:
-    """Lips as they are SEAM px before their edge, carried over it; the torn mesh is ragged there.
-
-    Args:
-        patch: [B, h, w, 3] frames.
-        inside: [B, h, w] px to the edge, positive within the mouth.
-    """
-    height, width = inside.shape[1:]
-    padded = F.pad(inside[:, None], (1, 1, 1, 1), mode="replicate")[:, 0]
-    slope = torch.stack(
-        (
-            padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2],
-            padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1],
-        ),
-        -1,
-    )
-    inward = slope / slope.norm(dim=-1, keepdim=True).clamp(min=2)  # 0 where both lips are as near
-    y, x = torch.meshgrid(
-        torch.arange(height, device=inside.device, dtype=inside.dtype),
-        torch.arange(width, device=inside.device, dtype=inside.dtype),
-        indexing="ij",
-    )
-    at = torch.stack((x, y), -1) + 0.5 - inward * (inside + SEAM).clamp(min=0)[..., None]
-    at = at / at.new_tensor([width, height]) * 2 - 1
-    out = F.grid_sample(patch.permute(0, 3, 1, 2), at, padding_mode="border", align_corners=False)
-    return out.permute(0, 2, 3, 1)
 
 
 def _jaw_line(photo: Tensor, share: Tensor, inside: Tensor) -> float | None:

@@ -226,6 +226,19 @@ def test_a_smile_lets_light_on_the_teeth(renderer, portrait):
     assert painted[1][solid].mean() > 1.2 * painted[0][solid].mean()
 
 
+def test_closed_lids_meet_in_one_line(renderer, portrait):
+    """Dark all along, where the torn mesh left dashes."""
+    given = expression(portrait, eyeBlink=1.0)
+    frame, points = drawn(renderer, given), moved(renderer, given)
+    for eye in EYES:
+        lids = points[list(eye.upper[1:-1]), :2] + points[list(eye.lower), :2]
+        line = (lids / 2)[1:-1].long()
+        around = [frame[[y - 5, y + 5], x].mean() for x, y in line]
+        dark = [frame[y - 2 : y + 3, x].mean(1).amin() for x, y in line]
+        shade = torch.stack(dark) / torch.stack(around)
+        assert shade.max() < 0.9
+
+
 def test_lips_end_in_a_clean_edge(renderer, portrait):
     """What the torn mesh leaves beside the edge of the lips is not seen."""
     given = expression(portrait, jawOpen=0.6)
