@@ -15,15 +15,13 @@ from common import ARKIT_INDEX, Studio
 from synchrorama.models.head import project, rotation_angles
 from synchrorama.models.motion.frames import MotionFrames
 from synchrorama.models.raster import interpolate, rasterise
-from synchrorama.models.scene.photo_light import _vertex_normals, to_linear
+from synchrorama.models.scene.photo_light import _vertex_normals, cheeks, to_linear
 from synchrorama.models.scene.photo_pose import EYES_OPEN, IRIS, eye_opening, eyes_seen
 from synchrorama.models.types import Portrait
 from synchrorama.models.video.paste import paste_back
 from torch import Tensor
 
-# landmarks on the cheek to the left and to the right of the picture
-CHEEKS = ((50, 101, 205, 36, 187, 123, 117, 147), (280, 330, 425, 266, 411, 352, 346, 376))
-EVEN = 1.3  # brightness of one cheek over the other's, of a face that is lit from no side
+UNEVEN = 3.0  # brightness of one cheek over the other's, up to which it is made even first
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -79,29 +77,29 @@ def _boxed(picture: Tensor, reach: int) -> Tensor:
     return F.avg_pool2d(across, (odd, 1), 1, (reach, 0))
 
 
-def cheeks(portrait: Portrait) -> float:
-    """How many times as bright the cheek on the right of the picture is as the one on the left."""
-    light = (to_linear(portrait.image) @ torch.tensor([0.2126, 0.7152, 0.0722]))[None, None]
-    places = portrait.landmarks[[*CHEEKS[0], *CHEEKS[1]], :2][None, None]
-    at = F.grid_sample(
-        _boxed(light, portrait.image.shape[0] // 100),
-        places / light.shape[2] * 2 - 1,
-        align_corners=False,
-    )
-    left, right = at[0, 0, 0].view(2, -1).mean(1).tolist()
-    return (right + 1e-3) / (left + 1e-3)
+def evened(light: Tensor, portrait: Portrait, normals: Tensor, inside: Tensor) -> Tensor:
+    """Light [S, S, 3] of a face whose cheeks became equally bright, by a gain over the normals."""
+    low, high = -4.0, 4.0
+    for _ in range(20):
+        gain = (low + high) / 2
+        out = light * torch.exp(gain * normals[..., :1] * inside)
+        ratio = cheeks(to_srgb(out), portrait.landmarks)
+        low, high = (gain, high) if ratio < 1.0 else (low, gain)
+    return out
 
 
 def lit_from(side: str) -> Maker:
-    """A face whose cheeks are equally bright lit from one side: one cheek twice as bright then."""
+    """A face whose cheeks were made equally bright, then lit from one side."""
 
     def make(studio: Studio, portrait: Portrait) -> Variation | None:
-        if abs(math.log(cheeks(portrait))) > math.log(EVEN):
-            return None
+        own = cheeks(portrait.image, portrait.landmarks)
+        if max(own, 1 / own) > UNEVEN:
+            return None  # hard shadows, which no gain makes even
         normals, inside = _normal_map(studio, portrait)
+        light = evened(to_linear(portrait.image), portrait, normals, inside)
         sign = 1.0 if side == "right" else -1.0
         shade = 0.15 + 0.85 * (0.5 + 0.5 * sign * normals[..., :1] / 0.8).clamp(0, 1)
-        lit = to_srgb(to_linear(portrait.image) * (1 + inside * (shade - 1)))
+        lit = to_srgb(light * (1 + inside * (shade - 1)))
         picture = paste_back(lit[None], portrait)[0]
         return Variation(kind=f"light {side}", subject="light", truth=(side,), picture=picture)
 

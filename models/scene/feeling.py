@@ -15,6 +15,8 @@ from .fact import Feeling
 SHORTEST = 0.6  # s, of a feeling that is told on its own
 UNSURE = 0.3  # confidence under which nothing is said
 WEAK, STRONG = 0.5, 0.8  # mean score of the class, for "slightly" and "very"
+TRACE = 0.28  # mean score of a feeling under a neutral one, from which it is told, as slight
+CALM = 0.65  # mean score of neutral, from which it is told as calm
 SMOOTH = 0.5  # s over which scores are averaged
 
 
@@ -31,6 +33,11 @@ def feelings(emotion: Emotion) -> tuple[Feeling, ...]:
     spans: list[tuple[int, int, int]] = []
     for start, stop in _stretches(top.tolist(), max(1, round(SHORTEST * rate))):
         name = int(torch.mode(top[start:stop]).values)
+        means = emotion.scores[start:stop].mean(0)
+        if EMOTIONS[name] == "neutral":
+            others = torch.where(torch.arange(len(means)) == name, -1.0, means)
+            if float(others.max()) >= TRACE:
+                name = int(others.argmax())
         if spans and spans[-1][2] == name:
             start = spans.pop()[0]
         spans.append((start, stop, name))
@@ -38,7 +45,7 @@ def feelings(emotion: Emotion) -> tuple[Feeling, ...]:
     for start, stop, name in spans:
         sure = float(emotion.confidence[start:stop].mean())
         score = float(emotion.scores[start:stop, name].mean())
-        if sure < UNSURE:
+        if sure < UNSURE or (EMOTIONS[name] == "neutral" and score < CALM):
             continue
         grade = "slightly" if score < WEAK else "very" if score > STRONG else ""
         out.append(

@@ -24,8 +24,10 @@ ROOM = 0.06  # of the picture that must be background
 CELL = 8  # px of the reduced picture
 TEXTURE = 0.004  # coarse detail of a cell, in pixel values, that can be sharp or not
 PLAIN = 0.0022  # mean coarse detail under which a background is plain
-LEAST = 0.003  # mean coarse detail from which it is called sharp or blurred
-BLURRED, SHARP = 0.25, 0.29  # share of fine detail
+LEAST = 0.003  # mean coarse detail from which it is called blurred
+MUCH = 0.006  # the same for sharp: less is the hair before a plain wall
+PART = 0.7  # of the cells with coarse detail that have a smaller share of fine detail
+BLURRED, SHARP = 0.36, 0.45  # share of fine detail
 
 
 def backdrop_facts(portrait: Portrait) -> list[Fact]:
@@ -85,7 +87,7 @@ def detail(portrait: Portrait) -> tuple[float, float] | None:
 
     Detail is the mean difference between two blurs of the picture, reduced so that the face is
     128 px wide: 0.8 and 1.6 px for fine, 3 and 6 px for coarse detail. An edge in focus has both,
-    one out of focus only the second. The share is the median over cells that have coarse detail,
+    one out of focus only the second. The share is a quantile over cells that have coarse detail,
     so that single hairs do not count.
 
     Returns:
@@ -117,7 +119,7 @@ def detail(portrait: Portrait) -> tuple[float, float] | None:
     if float(behind.double().mean()) < ROOM:
         return None
     seen = behind & (coarse > TEXTURE)
-    share = float((fine[seen] / coarse[seen]).median()) if bool(seen.any()) else 0.0
+    share = float((fine[seen] / coarse[seen]).quantile(PART)) if bool(seen.any()) else 0.0
     return float(coarse[behind].mean()), share
 
 
@@ -134,8 +136,8 @@ def _background(portrait: Portrait) -> list[Fact]:
     if share < BLURRED and coarse > LEAST:
         sure = sureness(share, BLURRED, 0.12)
         return [Fact(subject="background", value="blurred", measured=measured, confidence=sure)]
-    if share > SHARP and coarse > LEAST:
-        sure = sureness(share, SHARP, 0.08)
+    if share > SHARP and coarse > MUCH:
+        sure = sureness(share, SHARP, 0.1)
         return [Fact(subject="background", value="sharp", measured=measured, confidence=sure)]
     return []
 

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..head import HeadModel
+from ..head import HeadModel, rotation_angles
 from ..landmarks import EYES, INNER_LIPS, LOWER_LIP, MOUTH_CORNERS, OVAL, UPPER_LIP
 from ..types import Portrait
 from .fact import Fact, sureness
@@ -19,6 +19,10 @@ from .fact import Fact, sureness
 SIDE = 0.20  # decades of brightness between the sides of the face, from which light has a side
 ABOVE = 0.50  # the same between what faces up and what faces down
 EVEN = 0.08
+LYING = 35.0  # degrees of roll beyond which up and sideways are not those of a face
+# landmarks on the cheek to the left and to the right of the picture
+CHEEKS = ((50, 101, 205, 36, 187, 123, 117, 147), (280, 330, 425, 266, 411, 352, 346, 376))
+ALIKE, UNLIKE = 1.3, 1.1  # brightness of one cheek over the other's: of even light, of a side
 DARK, BRIGHT = 0.26, 0.62  # mean of the picture's pixel values
 WARM, COOL = 9.0, -3.0  # of the picture's mean CIELAB towards orange, away from the face
 GREENISH = -3.0  # of CIELAB's a: what lies below is green rather than warm
@@ -117,21 +121,42 @@ def _brightness_at(image: Tensor, points: Tensor) -> Tensor:
     return (at + 0.003).log10()
 
 
+def cheeks(image: Tensor, landmarks: Tensor) -> float:
+    """How many times as bright the cheek on the right of the picture is as the one on the left.
+
+    Args:
+        image: [S, S, 3] 0..1.
+        landmarks: [478, 2 or 3] px of it.
+    """
+    odd = 2 * (image.shape[0] // 100) + 1
+    light = (to_linear(image) @ image.new_tensor([0.2126, 0.7152, 0.0722]))[None, None]
+    soft = F.avg_pool2d(light, odd, 1, odd // 2, count_include_pad=False)
+    places = landmarks[[*CHEEKS[0], *CHEEKS[1]], :2][None, None] / image.shape[0] * 2 - 1
+    at = F.grid_sample(soft, places, align_corners=False)
+    left, right = at[0, 0, 0].view(2, -1).mean(1).tolist()
+    return float((right + 1e-3) / (left + 1e-3))
+
+
 def _light(portrait: Portrait, head: HeadModel) -> list[Fact]:
+    """From where, if the shading over the normals and the two cheeks tell the same."""
     across, upward, kept = shading(portrait, head)
-    if kept < 0.4:
+    roll = math.degrees(float(rotation_angles(portrait.head.rotation)[2]))
+    if kept < 0.4 or abs(roll) > LYING:
         return []  # the skin is covered, or its shading is not that of one light
     side = "right" if across > 0 else "left"
     times = 10 ** abs(across)
     measured = f"skin that faces {side} is {times:.1f} times as bright as skin that faces away"
+    ratio = cheeks(portrait.image, portrait.landmarks)
     if abs(across) > SIDE:
+        if (ratio if side == "right" else 1 / ratio) < UNLIKE:
+            return []
         sure = sureness(abs(across), SIDE, 0.10)
         return [Fact(subject="light", value=side, measured=measured, confidence=sure)]
     if upward > ABOVE:
         measured = f"skin that faces up is {10**upward:.1f} times as bright as skin that faces down"
         sure = sureness(upward, ABOVE, 0.15)
         return [Fact(subject="light", value="above", measured=measured, confidence=sure)]
-    if abs(across) < EVEN:
+    if abs(across) < EVEN and max(ratio, 1 / ratio) < ALIKE:
         measured = f"both sides of the face are equally bright, within {100 * (times - 1):.0f} %"
         sure = sureness(abs(across), EVEN, EVEN)
         return [Fact(subject="light", value="front", measured=measured, confidence=sure)]

@@ -26,7 +26,7 @@ SIZES = (("a tenth", 0.10), ("a fifth", 0.20), ("a quarter", 0.25), ("a third", 
          ("half", 0.5))  # fmt: skip
 FACING, CLEARLY = 11.0, 24.0  # degrees of yaw
 LYING = 35.0  # degrees of roll beyond which the chin no longer tells the framing
-TILTED, NODDING = 8.0, 17.0  # degrees of roll and pitch
+TILTED, NODDING = 8.0, 26.0  # degrees of roll and pitch
 EYES_SHUT, EYES_OPEN = 0.13, 0.17  # distance of the lids over the eye's width
 IRIS = 0.08  # pixel values between iris and white, of an eye that is seen
 UNDER_EYES = ((450, 280), (230, 50))  # landmarks under the left and right eye, and on the cheek

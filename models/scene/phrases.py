@@ -37,7 +37,8 @@ PHRASES: dict[str, dict[str, tuple[str, str]]] = {
         "up": ("head raised", "head raised"),
         "down": ("head lowered", "head lowered"),
     },
-    "eyes": {"open": ("eyes open", "open eyes"), "closed": ("eyes closed", "closed eyes")},
+    # lids that are down look alike in eyes that are shut and in eyes that are cast down
+    "eyes": {"open": ("eyes open", "open eyes"), "closed": ("eyelids lowered", "lowered eyelids")},
     "mouth": {
         "closed": ("mouth closed", "closed mouth"),
         "parted": ("lips parted", "parted lips"),

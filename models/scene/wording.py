@@ -58,7 +58,7 @@ WORDINGS: dict[tuple[str, str], tuple[str, ...]] = {
     ("nod", "up"): ("head raised/lifted",),
     ("nod", "down"): ("head lowered/bowed",),
     ("eyes", "open"): ("eyes/eye open/opened ?person/subject",),
-    ("eyes", "closed"): ("eyes/eye closed/shut ?person/subject",),
+    ("eyes", "closed"): ("eyelids/lids lowered ?person/subject",),
     ("mouth", "closed"): ("mouth/lips closed/shut ?person/subject",),
     ("mouth", "parted"): ("lips/mouth parted ?person/subject", "mouth/lips slightly open/opened"),
     ("mouth", "open"): ("mouth/lips open/opened ?person/subject",),
@@ -265,12 +265,13 @@ def _of_fact(fact: Fact) -> Iterable[Phrasing]:
 
 
 def _of_colours(names: list[str]) -> list[Phrasing]:
-    """The names, some or all, and a word that says that they are colours of the surroundings."""
+    """The names, some or all: alone, or with a word for the colours of the surroundings."""
     names = [name for one in names for name in one.split(", ")]
     out = []
     for mask in range(1, 2 ** len(names)):
-        some = [_also(name) for i, name in enumerate(names) if mask >> i & 1]
-        out.append(phrasing("colours", f"{' '.join(some)} {_TONES} ?around/surroundings"))
+        some = " ".join(_also(name) for i, name in enumerate(names) if mask >> i & 1)
+        out.append(phrasing("colours", f"={some}"))
+        out.append(phrasing("colours", f"{some} {_TONES} ?around/surroundings"))
     return out
 
 

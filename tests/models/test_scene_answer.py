@@ -125,7 +125,7 @@ def test_what_was_not_measured_is_removed(request_, clause):
         "the person's eyes are open", "Light from the right on a dark picture", "slow speech",
         "the head is slightly turned to the left", "the background is blurred", "a dark image",
         "in a sad manner at first and then very angry", "an angry expression", "closed lips",
-        "brown and black tones", "colours around: brown and black", "speaking slowly with a pause",
+        "brown and black tones", "colours around: brown and black", "black", "speaking slowly with a pause",
         "a person speaking slowly", "the light comes from the right side", "finally very angry",
         "one person", "the mouth moving with the words", "Close up", "looking sad",
     ],

@@ -4,11 +4,12 @@ from dataclasses import replace
 import pytest
 import torch
 from synchrorama.models.portrait.prepare import prepare_portrait
+from synchrorama.models.scene import photo_light
 from synchrorama.models.scene.fact import Fact, Facts, Feeling, sureness
 from synchrorama.models.scene.feeling import feelings
 from synchrorama.models.scene.measure import measure
 from synchrorama.models.scene.photo_backdrop import backdrop_facts, colour_name
-from synchrorama.models.scene.photo_light import light_facts, to_lab
+from synchrorama.models.scene.photo_light import cheeks, light_facts, to_lab
 from synchrorama.models.scene.photo_pose import pose_facts
 from synchrorama.models.scene.voice import voice_facts
 from synchrorama.models.types import EMOTIONS, Emotion
@@ -61,6 +62,35 @@ def test_a_mirrored_picture_turns_sides_round(head, landmarker, sample):
     assert sides in (["slightly left", "slightly right"], ["camera", "camera"])
 
 
+@pytest.mark.parametrize(("ratio", "told"), [(2.0, "right"), (1.0, ""), (0.5, "")])
+def test_light_is_only_told_where_shading_and_cheeks_agree(
+    portrait, head, monkeypatch, ratio, told
+):
+    monkeypatch.setattr(photo_light, "cheeks", lambda image, landmarks: ratio)
+    assert values(light_facts(portrait, head)).get("light", "") == told
+
+
+@pytest.mark.parametrize(("ratio", "told"), [(1.0, "front"), (1.5, "")])
+def test_light_is_only_called_even_on_cheeks_alike(portrait, head, monkeypatch, ratio, told):
+    monkeypatch.setattr(photo_light, "shading", lambda portrait, head: (0.01, 0.0, 0.9))
+    monkeypatch.setattr(photo_light, "cheeks", lambda image, landmarks: ratio)
+    assert values(light_facts(portrait, head)).get("light", "") == told
+
+
+def test_cheeks_tell_the_brighter_side(portrait):
+    ratio = cheeks(portrait.image, portrait.landmarks)
+    assert ratio > 1.3
+    column = torch.linspace(1.0, 0.05, portrait.image.shape[1])[None, :, None]
+    assert cheeks(portrait.image * column, portrait.landmarks) < 0.8 * ratio
+
+
+def test_a_head_that_lies_has_no_light_from_a_side(portrait, head):
+    c, s = math.cos(math.radians(60)), math.sin(math.radians(60))
+    roll = torch.tensor([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+    lying = replace(portrait, head=replace(portrait.head, rotation=roll @ portrait.head.rotation))
+    assert "light" not in values(light_facts(lying, head))
+
+
 @pytest.mark.parametrize(("gain", "value"), [(0.3, "dark"), (2.2, "bright"), (1.0, "medium")])
 def test_brightness(portrait, head, gain, value):
     changed = replace(portrait, source=(portrait.source * gain).clamp(0, 1))
@@ -71,6 +101,12 @@ def test_brightness(portrait, head, gain, value):
 def test_warmth(portrait, head, gains, value):
     changed = replace(portrait, source=(portrait.source * torch.tensor(gains)).clamp(0, 1))
     assert values(light_facts(changed, head))["warmth"] == value
+
+
+def test_a_few_hairs_before_a_plain_wall_are_no_sharp_background(portrait):
+    wall = torch.full_like(portrait.source, 0.5)
+    wall[: wall.shape[0] // 12, ::24] = 0.2
+    assert values(backdrop_facts(replace(portrait, source=wall))).get("background") != "sharp"
 
 
 def test_a_plain_wall_is_plain(portrait):
@@ -104,11 +140,22 @@ def test_colour_names(rgb, name):
 def test_feelings_are_graded_and_in_order():
     told = feelings(make_emotion([("happy", 0.45, 20), ("sad", 0.9, 30), ("angry", 0.6, 30)]))
     assert [(one.name, one.grade) for one in told] == [
-        ("neutral", ""), ("sad", "very"), ("angry", ""),
+        ("happy", "slightly"), ("sad", "very"), ("angry", ""),
     ]  # fmt: skip
     told = feelings(make_emotion([("happy", 0.55, 20), ("sad", 0.9, 30)]))
     assert [(one.name, one.grade, one.start) for one in told][0] == ("happy", "", 0.0)
     assert told[1].start == pytest.approx(2.0, abs=0.3)
+
+
+def test_half_a_feeling_is_slight_and_several_halves_are_not_called_calm():
+    assert [(one.name, one.grade) for one in feelings(make_emotion([("sad", 0.3, 30)]))] == [
+        ("sad", "slightly")
+    ]
+    assert [one.name for one in feelings(make_emotion([("sad", 0.1, 30)]))] == ["neutral"]
+    mixed = make_emotion([("sad", 0.25, 30)])
+    mixed.scores[:, EMOTIONS.index("neutral")] -= 0.25
+    mixed.scores[:, EMOTIONS.index("angry")] += 0.25
+    assert feelings(mixed) == ()
 
 
 def test_a_short_feeling_is_not_told_alone():
@@ -139,6 +186,12 @@ def test_pauses_are_counted():
 @pytest.mark.parametrize(("seconds", "value"), [(0.4, "slow"), (0.14, "fast")])
 def test_rate_without_words(seconds, value):
     assert values(voice_facts(voice([1] * 16, seconds), RATE))["rate"] == value
+
+
+def test_a_moderate_rate_is_not_told_without_words():
+    told = values(voice_facts(voice([1] * 16, 0.22), RATE))
+    assert told["voice"] == "speaking"
+    assert "rate" not in told
 
 
 def test_a_loud_syllable_stands_out():
