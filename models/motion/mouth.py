@@ -40,6 +40,11 @@ OVERLAP = 0.05  # mouth widths by which a photo's own teeth are continued under 
 BARED = 0.4  # by how much a smile, which lifts the lips off the teeth, brightens them
 ASIDE = 0.85  # how much of the shadow on the teeth at the sides it takes away
 RIM = 1.5  # px of a lip's soft edge
+NOSE = 2  # landmark under it
+# An opening jaw draws the upper lip of the parametric head down by up to 6 mm, and would hide teeth
+# that photos of open mouths show: they come along by so much of it.
+HANG = 0.75
+REACHES = (0.40, 0.16, 0.16)  # head units into the mouth to which light falls on each of PARTS
 SHUT = 0.25  # px between lips that are closed
 SEAM = 1.5  # px beside the edge of a lip in which a warped photo is ragged
 FRONT = 0.5  # head units, depth from which teeth are incisors
@@ -76,6 +81,8 @@ class Mouth:
         self.kind = torch.tensor(
             [PARTS.index(head.parts[int(p)]) for p in head.part[chosen]], device=device
         )
+        hang = 0.0 if mesh.is_open else HANG  # a photo's own teeth stay on the skull
+        self.hang = hang * (self.kind == PARTS.index("upper_teeth")).float()
         in_front = head.vertices[chosen, 2] > FRONT
         self.incisors = ((self.kind.cpu() == 2) & in_front).nonzero()[:, 0].to(device)
         if mesh.is_open:  # the photo has its own upper teeth
@@ -120,6 +127,7 @@ class Mouth:
         patch += near[..., None] * (carry_over_edge(patch, inside, SEAM) - patch)
         alpha = (inside + 0.5).clamp(0, 1) * (gap / 1.0).clamp(0, 1)[:, None, None]
         teeth = self.closed + torch.einsum("bc,cqd->bqd", coefficients, self.moves)
+        teeth += self._lowered(points)[:, None, None] * self.hang[:, None] * self.mesh.down
         teeth = self.mesh.turn_head(teeth, rotation, translation)
         corners = [ARKIT_INDEX["mouthSmileLeft"], ARKIT_INDEX["mouthSmileRight"]]
         smile = coefficients[:, corners].mean(1).clamp(0, 1)[:, None, None]
@@ -152,6 +160,13 @@ class Mouth:
         loop = torch.cat((right, upper, left, lower.flip(1)), 1)
         return loop, (gap - line).clamp(min=0)[:, 2:7].mean(1)
 
+    def _lowered(self, points: Tensor) -> Tensor:
+        """How far below the nose the upper lip of [B, N, 3] has come down, [B] px, at least 0."""
+        lip = list(UPPER_LIP[0][2:7])
+        now = ((points[:, lip] - points[:, [NOSE]]) @ self.mesh.down).mean(1)
+        rest = ((self.mesh.rest[lip] - self.mesh.rest[[NOSE]]) @ self.mesh.down).mean()
+        return (now - rest).clamp(min=0)
+
     def _interior(
         self, teeth: Tensor, smile: Tensor, left: int, top: int, width: int, height: int
     ) -> Tensor:
@@ -170,7 +185,8 @@ class Mouth:
         place = (along * (CREVICE_STEPS / REACH)).long().clamp(max=CREVICE_STEPS - 1)
         line = self.crevices.flatten()[kind * CREVICE_STEPS + place]
         deep = ((seen[..., 5] - self.lips_depth) / self.unit + 0.07).clamp(max=0)
-        falloff = torch.exp(deep / 0.16) * torch.exp(-((along / 0.22) ** 2))
+        reach = torch.tensor(REACHES, device=teeth.device)[kind]
+        falloff = torch.exp(deep / reach) * torch.exp(-((along / 0.22) ** 2))
         falloff = falloff.lerp(torch.ones_like(falloff), ASIDE * smile)
         colour = albedo * ((0.55 + 0.45 * facing) * line * falloff)[..., None]
         cavity = torch.tensor(CAVITY, device=teeth.device)

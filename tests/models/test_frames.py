@@ -226,6 +226,18 @@ def test_a_smile_lets_light_on_the_teeth(renderer, portrait):
     assert painted[1][solid].mean() > 1.2 * painted[0][solid].mean()
 
 
+def test_a_wide_open_mouth_shows_its_upper_teeth(renderer, portrait):
+    given = expression(portrait, jawOpen=0.7)
+    frame, points = drawn(renderer, given), moved(renderer, given)
+    upper, lower = points[13, :2], points[14, :2]
+
+    def brightness(share):
+        x, y = upper.lerp(lower, share).long().tolist()
+        return float(frame[y, x - 4 : x + 5].mean())
+
+    assert brightness(0.1) > 1.5 * brightness(0.6)
+
+
 def test_closed_lids_meet_in_one_line(renderer, portrait):
     """Dark all along, where the torn mesh left dashes."""
     given = expression(portrait, eyeBlink=1.0)
