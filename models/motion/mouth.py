@@ -44,7 +44,9 @@ NOSE = 2  # landmark under it
 # An opening jaw draws the upper lip of the parametric head down by up to 6 mm, and would hide teeth
 # that photos of open mouths show: they come along by so much of it.
 HANG = 0.75
-REACHES = (0.40, 0.16, 0.16)  # head units into the mouth to which light falls on each of PARTS
+FILLED = 0.65  # of the gap between the lips that upper teeth fill at most,
+FULL_SMILE = 0.4  # unless somebody smiles by so much
+REACHES = (0.28, 0.16, 0.16)  # head units into the mouth to which light falls on each of PARTS
 SHUT = 0.25  # px between lips that are closed
 SEAM = 1.5  # px beside the edge of a lip in which a warped photo is ragged
 FRONT = 0.5  # head units, depth from which teeth are incisors
@@ -81,8 +83,7 @@ class Mouth:
         self.kind = torch.tensor(
             [PARTS.index(head.parts[int(p)]) for p in head.part[chosen]], device=device
         )
-        hang = 0.0 if mesh.is_open else HANG  # a photo's own teeth stay on the skull
-        self.hang = hang * (self.kind == PARTS.index("upper_teeth")).float()
+        self.upper = (self.kind == PARTS.index("upper_teeth")).float()
         in_front = head.vertices[chosen, 2] > FRONT
         self.incisors = ((self.kind.cpu() == 2) & in_front).nonzero()[:, 0].to(device)
         if mesh.is_open:  # the photo has its own upper teeth
@@ -127,10 +128,14 @@ class Mouth:
         patch += near[..., None] * (carry_over_edge(patch, inside, SEAM) - patch)
         alpha = (inside + 0.5).clamp(0, 1) * (gap / 1.0).clamp(0, 1)[:, None, None]
         teeth = self.closed + torch.einsum("bc,cqd->bqd", coefficients, self.moves)
-        teeth += self._lowered(points)[:, None, None] * self.hang[:, None] * self.mesh.down
+        if not self.mesh.is_open:  # a photo's own teeth stay on the skull
+            hang = HANG * self._lowered(points)
+            teeth += hang[:, None, None] * self.upper[:, None] * self.mesh.down
         teeth = self.mesh.turn_head(teeth, rotation, translation)
         corners = [ARKIT_INDEX["mouthSmileLeft"], ARKIT_INDEX["mouthSmileRight"]]
         smile = coefficients[:, corners].mean(1).clamp(0, 1)[:, None, None]
+        if not self.mesh.is_open:
+            teeth = self._above_the_gap(teeth, points, gap, smile[:, 0, 0])
         colour = self._interior(teeth, smile, left, top, width, height)
         reach = 0.05 * self.mesh.mouth_width
         shade = 0.6 + 0.4 * (inside / reach).clamp(0, 1).sqrt()  # lips keep light out
@@ -159,6 +164,16 @@ class Mouth:
         right, left = points[:, 78:79, :2], points[:, 308:309, :2]
         loop = torch.cat((right, upper, left, lower.flip(1)), 1)
         return loop, (gap - line).clamp(min=0)[:, 2:7].mean(1)
+
+    def _above_the_gap(self, teeth: Tensor, points: Tensor, gap: Tensor, smile: Tensor) -> Tensor:
+        """Teeth [B, Q, 3] whose upper ones leave a dark part of a gap [B] under them.
+
+        In a smile [B] they may fill it.
+        """
+        lip = (points[:, list(UPPER_LIP[0][2:7])] @ self.mesh.down).mean(1)
+        edge = (teeth[:, self.incisors] @ self.mesh.down).amax(1)
+        over = (edge - lip - FILLED * gap).clamp(min=0) * (1 - smile / FULL_SMILE).clamp(min=0)
+        return teeth - over[:, None, None] * self.upper[:, None] * self.mesh.down
 
     def _lowered(self, points: Tensor) -> Tensor:
         """How far below the nose the upper lip of [B, N, 3] has come down, [B] px, at least 0."""
