@@ -25,6 +25,7 @@ AROUND = 0.30  # of the eye's width, drawn around the lids
 LINE = 0.035  # of the mouth's width, beside the inner lips, that the shadow between them darkens
 PARTED = 0.08  # of the mouth's width, by which lips are apart when it has gone
 CLEAN_LIPS = 0.8  # share of it that goes
+SHUT = 0.025  # of the mouth's width, a gap from which a photo's lips meet in no line
 AROUND_MOUTH = 0.12  # of the mouth's width, drawn around the lips
 LASHES = 0.28  # of the eye's width, from the lids' edge to where clean skin begins
 SAMPLES = 3  # per pixel and axis while an eye closes
@@ -51,7 +52,8 @@ class FineWindows:
             clean = continue_outward(patch, (inside < -LASHES * width).float())
             skin[:, :, top : top + h, left : left + w] = clean
             self.windows.append((self._faces_near(loop[0], AROUND * width), eye.side))
-        if not mesh.is_open:
+        self.has_line = float(mesh.photo_gap[2:7].mean()) < SHUT * mesh.mouth_width
+        if self.has_line:
             skin = self._without_line(photo, skin)
         mouth = mesh.rest[list(OUTER_LIPS), :2]
         self.windows.append((self._faces_near(mouth, AROUND_MOUTH * mesh.mouth_width), None))
@@ -122,7 +124,7 @@ class FineWindows:
 
     def _parted(self, points: Tensor) -> Tensor:
         """How far the lips of frames [B, N, 3] are apart beyond the photo's, [B] 0..1."""
-        if self.mesh.is_open:
+        if not self.has_line:
             return torch.zeros(len(points), device=points.device)
         between = points[:, list(LOWER_LIP[0][2:7])] - points[:, list(UPPER_LIP[0][2:7])]
         gap = (between @ self.mesh.down - self.mesh.photo_gap[2:7]).mean(1)
