@@ -211,8 +211,13 @@ class HostedModel:
 def patcher(module: nn.Module) -> Any:
     """What ComfyUI's memory management moves to the device and away again; keep it."""
     # The patcher sets 'device' on what it is given, which models of transformers do not allow.
-    return comfy.model_patcher.ModelPatcher(
-        nn.ModuleList([module]),
+    return _patched(comfy.model_patcher.ModelPatcher, nn.ModuleList([module]))
+
+
+def _patched(kind: Any, module: nn.Module) -> Any:
+    """A module in a patcher of this kind."""
+    return kind(
+        module,
         load_device=device(),
         offload_device=comfy.model_management.unet_offload_device(),
     )
@@ -232,15 +237,8 @@ def device() -> torch.device:
 def load(module: Module) -> Module:
     """The module on ComfyUI's device, under its memory management."""
     # ComfyUI 0.33 exchanges this class at its start, so it is looked up at each call.
-    patcher_class = getattr(
-        comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher
-    )
-    patcher = patcher_class(
-        module,
-        load_device=device(),
-        offload_device=comfy.model_management.unet_offload_device(),
-    )
-    comfy.model_management.load_models_gpu([patcher], force_full_load=True)
+    kind = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
+    bring(_patched(kind, module))
     return module
 
 

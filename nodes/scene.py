@@ -17,7 +17,7 @@ from ..models.scene.retell import retell
 from ..models.scene.schedule import keyframes, length, window_prompts
 from ..models.types import Emotion, Portrait, Scene
 from . import host
-from .inputs import fps_input, report_output
+from .inputs import fps_input, number, report_output
 from .types import (
     Audio,
     EmotionSocket,
@@ -164,13 +164,10 @@ class SynchroRaMaSceneDescribe(io.ComfyNode):
                     control_after_generate=True,
                     tooltip="Chooses the language model's words. Rules always tell the same.",
                 ),
-                io.Float.Input(
+                number(
                     "temperature",
-                    default=0.7,
-                    min=0.0,
-                    max=2.0,
-                    step=0.05,
-                    tooltip="How freely the language model chooses words; 0 takes the likeliest.",
+                    "How freely the language model chooses words; 0 takes the likeliest.",
+                    0.7,
                 ),
                 io.Int.Input(
                     "answer_tokens",

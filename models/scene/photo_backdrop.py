@@ -26,8 +26,8 @@ TEXTURE = 0.004  # coarse detail of a cell, in pixel values, that can be sharp o
 PLAIN = 0.0022  # mean coarse detail under which a background is plain
 LEAST = 0.003  # mean coarse detail from which it is called blurred
 MUCH = 0.006  # the same for sharp: less is the hair before a plain wall
-PART = 0.7  # of the cells with coarse detail that have a smaller share of fine detail
-BLURRED, SHARP = 0.36, 0.45  # share of fine detail
+PARTS = (0.5, 0.7)  # of the cells with coarse detail: those with a smaller share of fine detail
+BLURRED, SHARP = (0.25, 0.36), (0.25, 0.45)  # that share, at either part
 
 
 def backdrop_facts(portrait: Portrait) -> list[Fact]:
@@ -82,16 +82,16 @@ def _colours(portrait: Portrait) -> list[Fact]:
     ]
 
 
-def detail(portrait: Portrait) -> tuple[float, float] | None:
+def detail(portrait: Portrait) -> tuple[float, float, float] | None:
     """How much coarse detail is behind the head, and how much of it is fine as well.
 
     Detail is the mean difference between two blurs of the picture, reduced so that the face is
     128 px wide: 0.8 and 1.6 px for fine, 3 and 6 px for coarse detail. An edge in focus has both,
-    one out of focus only the second. The share is a quantile over cells that have coarse detail,
-    so that single hairs do not count.
+    one out of focus only the second. The share is told at two quantiles of the cells that have
+    coarse detail: single hairs raise neither, and both have to tell the same.
 
     Returns:
-        Coarse detail in pixel values and the share of fine detail, or None where too little of
+        Coarse detail in pixel values and the shares of fine detail, or None where too little of
         the background is seen.
     """
     points = portrait.landmarks[:, :2] @ portrait.to_source[:, :2].T + portrait.to_source[:, 2]
@@ -119,25 +119,26 @@ def detail(portrait: Portrait) -> tuple[float, float] | None:
     if float(behind.double().mean()) < ROOM:
         return None
     seen = behind & (coarse > TEXTURE)
-    share = float((fine[seen] / coarse[seen]).quantile(PART)) if bool(seen.any()) else 0.0
-    return float(coarse[behind].mean()), share
+    shares = fine[seen] / coarse[seen] if bool(seen.any()) else torch.zeros(1)
+    low, high = shares.quantile(shares.new_tensor(PARTS)).tolist()
+    return float(coarse[behind].mean()), low, high
 
 
 def _background(portrait: Portrait) -> list[Fact]:
     told = detail(portrait)
     if told is None:
         return []
-    coarse, share = told
+    coarse, low, high = told
     if coarse < PLAIN:
         measured = f"detail behind the head is {100 * coarse:.1f} % of the picture's range"
         sure = sureness(coarse, PLAIN, PLAIN / 2)
         return [Fact(subject="background", value="plain", measured=measured, confidence=sure)]
-    measured = f"behind the head fine detail is {100 * share:.0f} % of coarse detail"
-    if share < BLURRED and coarse > LEAST:
-        sure = sureness(share, BLURRED, 0.12)
+    measured = f"behind the head fine detail is {100 * low:.0f}–{100 * high:.0f} % of coarse detail"
+    if low < BLURRED[0] and high < BLURRED[1] and coarse > LEAST:
+        sure = min(sureness(low, BLURRED[0], 0.12), sureness(high, BLURRED[1], 0.12))
         return [Fact(subject="background", value="blurred", measured=measured, confidence=sure)]
-    if share > SHARP and coarse > MUCH:
-        sure = sureness(share, SHARP, 0.1)
+    if low > SHARP[0] and high > SHARP[1] and coarse > MUCH:
+        sure = min(sureness(low, SHARP[0], 0.1), sureness(high, SHARP[1], 0.1))
         return [Fact(subject="background", value="sharp", measured=measured, confidence=sure)]
     return []
 

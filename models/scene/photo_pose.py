@@ -31,7 +31,8 @@ EYES_SHUT, EYES_OPEN = 0.13, 0.17  # distance of the lids over the eye's width
 IRIS = 0.08  # pixel values between iris and white, of an eye that is seen
 UNDER_EYES = ((450, 280), (230, 50))  # landmarks under the left and right eye, and on the cheek
 COVERED = 0.5  # brightness under the eye over that of the cheek
-SHUT, PARTED, OPEN = 0.05, 0.08, 0.22  # distance of the inner lips over the mouth's width
+SHUT, PARTED, OPEN = 0.025, 0.08, 0.22  # distance of the inner lips over the mouth's width
+ASIDE = 40.0  # degrees of yaw beyond which lips that seem closed may be parted
 SMILE = 0.33  # mean of both mouthSmile
 
 
@@ -182,8 +183,9 @@ def mouth_opening(landmarks: Tensor) -> float:
 
 def _mouth(portrait: Portrait) -> list[Fact]:
     gap = mouth_opening(portrait.landmarks)
+    yaw = math.degrees(float(rotation_angles(portrait.head.rotation)[1]))
     facts = []
-    if not SHUT < gap < PARTED:
+    if not SHUT < gap < PARTED and not (gap <= SHUT and abs(yaw) > ASIDE):
         value = "closed" if gap <= SHUT else "parted" if gap < OPEN else "open"
         edge = min(((SHUT + PARTED) / 2, OPEN), key=lambda one: abs(gap - one))
         facts.append(

@@ -122,4 +122,5 @@ def course(felt: tuple[Feeling, ...]) -> str:
         longest = sorted(sorted(felt, key=lambda f: f.start - f.end)[:3], key=lambda f: f.start)
         names = list(dict.fromkeys(feeling(one) for one in longest))
         return f"changing between {join(names)}" if len(names) > 1 else f"mostly {names[0]}"
-    return f"{told[0]} at first, " + ", ".join(f"then {one}" for one in told[1:])
+    first = f"{told[0]} at first" if felt[0].start < 0.5 else told[0]
+    return f"{first}, " + ", ".join(f"then {one}" for one in told[1:])

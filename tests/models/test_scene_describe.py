@@ -159,6 +159,7 @@ def test_course_of_feelings():
     many = tuple(felt(name, i, i + 1 + i / 10) for i, name in enumerate(names))
     assert course(many[:1]) == "happy"
     assert course(many[:3]) == "happy at first, then sad, then happy"
+    assert course(many[1:3]) == "sad, then happy"  # nothing is known of the beginning
     assert course(many) == "changing between happy, angry and fearful"
 
 

@@ -84,6 +84,14 @@ def test_cheeks_tell_the_brighter_side(portrait):
     assert cheeks(portrait.image * column, portrait.landmarks) < 0.8 * ratio
 
 
+def test_lips_of_a_head_that_is_turned_far_are_not_told_as_closed(portrait):
+    assert values(pose_facts(portrait))["mouth"] == "closed"
+    c, s = math.cos(math.radians(55)), math.sin(math.radians(55))
+    yaw = torch.tensor([[c, 0.0, s], [0.0, 1.0, 0.0], [-s, 0.0, c]])
+    turned = replace(portrait, head=replace(portrait.head, rotation=yaw @ portrait.head.rotation))
+    assert "mouth" not in values(pose_facts(turned))
+
+
 def test_a_head_that_lies_has_no_light_from_a_side(portrait, head):
     c, s = math.cos(math.radians(60)), math.sin(math.radians(60))
     roll = torch.tensor([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
