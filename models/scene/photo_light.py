@@ -22,7 +22,7 @@ EVEN = 0.08
 LYING = 35.0  # degrees of roll beyond which up and sideways are not those of a face
 # landmarks on the cheek to the left and to the right of the picture
 CHEEKS = ((50, 101, 205, 36, 187, 123, 117, 147), (280, 330, 425, 266, 411, 352, 346, 376))
-ALIKE, UNLIKE = 1.3, 1.1  # brightness of one cheek over the other's: of even light, of a side
+ALIKE, UNLIKE = 1.3, 1.5  # brightness of one cheek over the other's: of even light, of a side
 DARK, BRIGHT = 0.26, 0.62  # mean of the picture's pixel values
 WARM, COOL = 9.0, -3.0  # of the picture's mean CIELAB towards orange, away from the face
 GREENISH = -3.0  # of CIELAB's a: what lies below is green rather than warm
