@@ -47,6 +47,9 @@ HANG = 0.75
 FILLED = 0.65  # of the gap between the lips that upper teeth fill at most,
 FULL_SMILE = 0.4  # unless somebody smiles by so much
 REACHES = (0.28, 0.16, 0.16)  # head units into the mouth to which light falls on each of PARTS
+PEEK, PEEK_PIXELS = 1.5, 12  # px between lips, and pixels, from which a photo's teeth are looked at
+TEETH_LIT = 0.6  # share of the light that teeth behind parted lips get
+MOST_LIGHT = 2.5  # by how much they may raise it
 SHUT = 0.25  # px between lips that are closed
 SEAM = 1.5  # px beside the edge of a lip in which a warped photo is ragged
 FRONT = 0.5  # head units, depth from which teeth are incisors
@@ -95,6 +98,7 @@ class Mouth:
         self.unit = fitted.scale
         self.crevices = _crevices().to(device)
         self.light = _light(image, portrait.landmarks.to(device))
+        self.light = self._as_bright_as_seen(image, self.light)
         self.photo = self._photo_mouth(image)
         self.own_gap = float(mesh.photo_gap[2:7].mean()) if mesh.is_open else 0.0
 
@@ -208,6 +212,17 @@ class Mouth:
         colour = torch.where((index >= 0)[..., None], torch.maximum(colour, 0.6 * cavity), cavity)
         colour = colour.permute(0, 3, 1, 2)
         return F.avg_pool2d(colour, SAMPLES).permute(0, 2, 3, 1) * self.light
+
+    def _as_bright_as_seen(self, image: Tensor, light: Tensor) -> Tensor:
+        """The light [3] raised to what teeth that show between a photo's parted lips say of it."""
+        if self.mesh.is_open or float(self.mesh.photo_gap[2:7].mean()) < PEEK:
+            return light
+        loop = smooth_loop(self.mesh.rest[None, list(INNER_LIPS), :2], 3)
+        seen = image[signed_distance(loop, 0, 0, self.size, self.size)[0] > 0.3]
+        if len(seen) < PEEK_PIXELS:
+            return light
+        teeth = float(seen.mean(1).quantile(0.8)) / (TEETH_LIT * sum(ALBEDO[2]) / 3)
+        return light * max(1.0, min(teeth / float(light.mean()), MOST_LIGHT))
 
     def _photo_mouth(self, image: Tensor) -> Tensor | None:
         """The photo, and what it shows of the mouth's inside on skull and jaw: [1, 5, H, W]."""

@@ -1,5 +1,6 @@
 """Motion frames of the sample, whose mouth is shut, and of a smile that shows its teeth."""
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -160,8 +161,8 @@ def test_the_same_twice_and_nothing_changed(head, portrait):
     before = [tensor.clone() for tensor in kept]
     first, second = (torch.cat(list(MotionFrames(head, portrait).render(motion))) for _ in range(2))
     assert torch.equal(first, second)
-    for tensor, copy in zip(kept, before, strict=True):
-        assert torch.equal(tensor, copy)
+    for tensor, same in zip(kept, before, strict=True):
+        assert torch.equal(tensor, same)
 
 
 @pytest.mark.parametrize("who", ["shut", "teeth"])
@@ -236,6 +237,21 @@ def test_a_wide_open_mouth_shows_its_upper_teeth(renderer, portrait):
         return float(frame[y, x - 4 : x + 5].mean())
 
     assert brightness(0.1) > 1.5 * brightness(0.6)
+
+
+def test_teeth_that_show_between_parted_lips_say_how_light_it_is(renderer, portrait):
+    mouth = renderer.mouth
+    dim = torch.full((3,), 0.2)
+    assert torch.equal(mouth._as_bright_as_seen(portrait.image, dim), dim)  # lips are closed
+    parted = copy.copy(mouth)
+    parted.mesh = copy.deepcopy(mouth.mesh)
+    parted.mesh.rest[list(LOWER_LIP[0]), :2] += 4 * parted.mesh.down[:2]
+    parted.mesh.photo_gap += 4
+    parted.mesh.is_open = False
+    bright = torch.full_like(portrait.image, 0.4)
+    assert 1.5 < float(parted._as_bright_as_seen(bright, dim).mean() / dim.mean()) <= 2.5
+    dark = torch.full_like(portrait.image, 0.02)
+    assert torch.equal(parted._as_bright_as_seen(dark, dim), dim)
 
 
 def test_closed_lids_meet_in_one_line(renderer, portrait):
