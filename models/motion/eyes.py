@@ -80,16 +80,20 @@ class Eyes:
     def _lids(self, eye: EyePoints, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Mean gap between the lids [B] px, how far it is from the photo's and how much smaller."""
         upper, lower = list(eye.upper[1:-1]), list(eye.lower)
-        rest = ((self.mesh.rest[lower] - self.mesh.rest[upper]) @ self.mesh.down).mean()
+        rest = self._rest_gap(eye)
         gap = ((points[:, lower] - points[:, upper]) @ self.mesh.down).clamp(min=0).mean(1)
         change = (gap - rest) / rest.abs().clamp(min=1)
         return gap, (5 * change.abs()).clamp(0, 1), (-change).clamp(0, 1)
 
     def _awake(self, eye: EyePoints) -> float:
         """0 for a photo's eye that is closed as it is, 1 for an open one."""
+        return float((self._rest_gap(eye) / self._width(eye) / OPEN - 0.5).clamp(0, 1))
+
+    def _rest_gap(self, eye: EyePoints) -> Tensor:
+        """Mean gap between the lids in the photo, px."""
         upper, lower = list(eye.upper[1:-1]), list(eye.lower)
-        gap = ((self.mesh.rest[lower] - self.mesh.rest[upper]) @ self.mesh.down).mean()
-        return float((gap / self._width(eye) / OPEN - 0.5).clamp(0, 1))
+        gap: Tensor = ((self.mesh.rest[lower] - self.mesh.rest[upper]) @ self.mesh.down).mean()
+        return gap
 
     def _lashes(self, image: Tensor, eye: EyePoints) -> Tensor:
         """The darkest colour [3] along the upper lid's edge."""

@@ -97,8 +97,8 @@ class Mouth:
         self.lips_depth = float(mesh.rest[[13, 14], 2].mean())
         self.unit = fitted.scale
         self.crevices = _crevices().to(device)
-        self.light = _light(image, portrait.landmarks.to(device))
-        self.light = self._as_bright_as_seen(image, self.light)
+        light = _light(image, portrait.landmarks.to(device))
+        self.light = self._as_bright_as_seen(image, light)
         self.photo = self._photo_mouth(image)
         self.own_gap = float(mesh.photo_gap[2:7].mean()) if mesh.is_open else 0.0
 
