@@ -226,27 +226,37 @@ def read_texts(path: Path) -> list[str]:
 
     Kept are 25 to 120 letters and plain marks, without abbreviations, rare words (fewer than eight
     times in the file) and Internet addresses. GoEmotions' train part (Demszky et al., 2020,
-    CC BY 4.0) gives about 7,000.
+    CC BY 4.0) gives about 7,000; of the German quotations in Debian's fortunes-de, a sentence to a
+    line, about 3,000 are left.
     """
     texts = [line.split("\t")[0].strip() for line in path.read_text("utf-8").splitlines()]
-    words = [re.findall(r"[a-z']+", text.lower()) for text in texts]
+    words = [re.findall(r"[a-zäöüß']+", text.lower()) for text in texts]
     seen = Counter(word for each in words for word in each)
     return [
         text
         for text, said in zip(texts, words, strict=True)
-        if re.fullmatch(r"[A-Za-z' ,.!?;-]{25,120}", text)
-        and not re.search(r"[A-Z]{2}", text)
+        if re.fullmatch(r"[A-Za-zÄÖÜäöüß' ,.!?;-]{25,120}", text)
+        and not re.search(r"[A-ZÄÖÜ]{2}", text)
         and 5 <= len(said) <= 22
         and min(seen[word] for word in said) >= 8
     ]
 
 
-def german_text(chance: random.Random) -> str:
-    """German for a natural voice: built and written sentences, some made-up words."""
+def german_text(texts: list[str], chance: random.Random) -> str:
+    """German for a natural voice: people's texts, built and written sentences, some made-up words.
+
+    Args:
+        texts: What `read_texts` gives, or none.
+        chance: Where randomness comes from.
+    """
     kind = chance.random()
-    if kind < 0.15:
+    if kind < 0.12:
         return made_up(chance, plain=True)
-    return put_together_german(chance) if kind < 0.75 else chance.choice(sentences("de"))
+    if kind < 0.22:
+        return chance.choice(sentences("de"))
+    if kind < 0.45 or not texts:
+        return put_together_german(chance)
+    return _seen_on_lips(texts, chance)
 
 
 def natural_text(texts: list[str], chance: random.Random) -> str:
@@ -263,5 +273,10 @@ def natural_text(texts: list[str], chance: random.Random) -> str:
         return chance.choice(sentences("en"))
     if kind < 0.6 or not texts:
         return put_together(chance)
-    some = chance.sample(texts, 3)  # the one with most to see on the lips
+    return _seen_on_lips(texts, chance)
+
+
+def _seen_on_lips(texts: list[str], chance: random.Random) -> str:
+    """Of three texts the one with most to see on the lips."""
+    some = chance.sample(texts, 3)
     return max(some, key=lambda text: len(re.findall("[mpbfvw]", text)) / len(text))

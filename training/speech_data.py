@@ -1,9 +1,11 @@
 """Speech with exact phone times, from emodb and synthetic voices, into one folder.
 
     python -m synchrorama.training.speech_data --out DIR --emodb DIR [--texts TSV]
-        [--kokoro DIR] [--espeak-hours 1] [--flite-hours 1.5] [--kokoro-hours 1] [--seed 0]
+        [--german TSV] [--german-share 0.25] [--kokoro DIR] [--espeak-hours 1] [--flite-hours 1.5]
+        [--kokoro-hours 1] [--seed 0]
 
-TSV gives sentences to say (GoEmotions' train part), --kokoro natural voices (see kokoro.py). It
+TSV gives sentences to say (GoEmotions' train part; for German, quotations of Debian's package
+fortunes-de), --kokoro natural voices (see kokoro.py). Without --emodb it is left out. It
 writes DIR/speech.npz (all sound, int16 at 16 kHz, one after another) and DIR/speech.json (for each
 utterance its source, speaker, sentence, first and last sample, and phones). emodb's speakers 13 and
 14 and its sentences b09 and b10 are the test and are left out here, so no training can see them.
@@ -37,7 +39,6 @@ from .voices import FLITE_VOICES, Espeak, Utterance, flite
 
 TEST_SPEAKERS = ("13", "14")
 TEST_SENTENCES = ("b09", "b10")
-GERMAN_SHARE = 0.25  # of what Kokoro says; the rest is English
 ESPEAK_VARIANTS = (
     "f1 f2 f3 f4 f5 m1 m2 m3 m4 m5 m6 m7 m8 klatt klatt2 klatt3 klatt4 adam Alex Alicia Andrea "
     "Andy Annie belinda benjamin boris caleb david ed edward Gene grandma grandpa iven john linda "
@@ -117,16 +118,21 @@ def flite_utterances(hours: float, seed: int, texts: list[str]) -> Iterator[Labe
 
 
 def kokoro_utterances(
-    folder: Path, hours: float, seed: int, texts: list[str]
+    folder: Path,
+    hours: float,
+    seed: int,
+    texts: list[str],
+    german_texts: list[str],
+    german_share: float,
 ) -> Iterator[Labelled]:
-    """Kokoro's natural voices, another mix of them in each utterance."""
+    """Kokoro's natural voices, another mix of them in each utterance, in English and German."""
     chance = random.Random(seed)
     espeak, voices, aligner = Espeak(), kokoro.Kokoro(folder), Aligner()
     left = hours * 3600.0
     unsure = 0
     while left > 0.0:
-        german = chance.random() < GERMAN_SHARE
-        text = german_text(chance) if german else natural_text(texts, chance)
+        german = chance.random() < german_share
+        text = german_text(german_texts, chance) if german else natural_text(texts, chance)
         ipa = espeak.ipa(text, "de" if german else "en-us")
         spoken = voices.say(kokoro.respell(ipa, german=german), chance)
         placed = kokoro.utterance(spoken, aligner) if spoken else None
@@ -183,23 +189,28 @@ def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--emodb", type=Path, required=True)
+    parser.add_argument("--emodb", type=Path)
     parser.add_argument("--espeak-hours", type=float, default=1.0)
     parser.add_argument("--flite-hours", type=float, default=1.5)
     parser.add_argument("--kokoro", type=Path, help="folder of kokoro.py's packages")
     parser.add_argument("--kokoro-hours", type=float, default=1.0)
     parser.add_argument("--texts", type=Path, help="what sentences.read_texts reads")
+    parser.add_argument("--german", type=Path, help="the same in German")
+    parser.add_argument("--german-share", type=float, default=0.25, help="of what Kokoro says")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO)
-    texts = read_texts(args.texts) if args.texts else []
+    texts, german = (read_texts(one) if one else [] for one in (args.texts, args.german))
 
     def everything() -> Iterator[Labelled]:
-        yield from emodb_utterances(args.emodb)
+        if args.emodb:
+            yield from emodb_utterances(args.emodb)
         yield from espeak_utterances(args.espeak_hours, args.seed)
         yield from flite_utterances(args.flite_hours, args.seed + 1, texts)
         if args.kokoro:
-            yield from kokoro_utterances(args.kokoro, args.kokoro_hours, args.seed + 2, texts)
+            yield from kokoro_utterances(
+                args.kokoro, args.kokoro_hours, args.seed + 2, texts, german, args.german_share
+            )
 
     print("hours:", write(everything(), args.out))
 
