@@ -1,13 +1,14 @@
 """Train the part of stage 4 that hears what the mouth does.
 
     python -m synchrorama.training.articulation --data DIR --out FILE.safetensors --steps 12000
-        [--start FILE] [--resume] [--dev-speakers 12] [--threads 1]
-        [--without sync naming speed background SOURCE]
+        [--seconds 0] [--batch 8] [--device cuda] [--workers 0] [--start FILE] [--resume]
+        [--dev-speakers 12] [--threads 1] [--without sync naming speed background SOURCE]
 
-DIR is what speech_data.py wrote. Each round draws utterances anew, each in another random room.
-FILE.state beside FILE holds what is needed to go on with --resume, also on other data. --start
-begins with the weights of a shallower or narrower network, which the new blocks and channels leave
-as it is. FILE holds a running mean of the weights.
+DIR is what speech_data.py wrote. Utterances are drawn anew all the time, each in another random
+room, by worker processes if there are any. FILE.state beside FILE holds what is needed to go on
+with --resume, also on other data. --start begins with the weights of a shallower or narrower
+network, which the new blocks and channels leave as it is. FILE holds a running mean of the weights.
+With --seconds the rate falls with the time that is left, however many steps that gives.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import argparse
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ import numpy as np
 import safetensors.torch
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from ..models import speech
 from ..models.checkpoint import save_checkpoint
@@ -37,7 +39,8 @@ from .visemes import fill_gaps, mouth_track
 
 FORMAT = "synchrorama.articulation"  # an intermediate file; audio_to_motion.py joins the parts
 CROP = 320  # mel frames of one training example, a multiple of 4
-ROUND = 250  # steps between two draws of utterances
+ROUND = 250  # steps between two states
+DRAWN = 48  # examples that are drawn together, and heard in random order
 EACH = 3  # times an example is heard, each time as another voice
 NAMES = sorted(ALPHABET)
 # how much an error of each shape counts; jaw and rounding carry speech
@@ -47,6 +50,7 @@ SHARES = {"emodb": 0.22, "kokoro": 0.43, "flite": 0.2}
 BACKGROUND_SHARE = 0.05
 LOSSES = ("sync", "naming", "speed", "gap", "background", "emphasis")
 DROPOUT = 0.05
+DILATIONS = (1, 2, 4, 8)  # of the blocks, again and again
 MEAN = 0.998  # of the running mean of the weights, a step
 GAPS = torch.tensor(  # how far each shape parts the lips
     [sum(lips.GAPS.get(name + side, 0.0) for side in ("", "Left", "Right")) for name in lips.SHAPES]
@@ -55,11 +59,27 @@ GAPS = torch.tensor(  # how far each shape parts the lips
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """Features and targets of one piece of speech."""
+    """Features and targets of one piece of speech, or of B pieces, all with a first dimension B."""
 
     mel: Tensor  # [L, 80]
     target: Tensor  # [L, 11] shapes, closure, activity
     sound: Tensor  # [L] int64, which of NAMES is said
+
+    def to(self, device: torch.device) -> Example:
+        """The same on a device."""
+        return Example(*(x.to(device, non_blocking=True) for x in self._all()))
+
+    def _all(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self.mel, self.target, self.sound
+
+
+def stacked(batch: Sequence[Example]) -> Example:
+    """Examples of equal length as one."""
+    return Example(
+        torch.stack([item.mel for item in batch]),
+        torch.stack([item.target for item in batch]),
+        torch.stack([item.sound for item in batch]),
+    )
 
 
 def example(samples: np.ndarray, phones: list[Phone]) -> Example:
@@ -176,6 +196,25 @@ def another_voice(mel: Tensor, chance: np.random.Generator) -> Tensor:
     return out
 
 
+class Batches(IterableDataset[Example]):
+    """Batches without end; each worker process draws its own."""
+
+    def __init__(self, data: list[Labelled], batch: int, seed: Sequence[int], still: bool) -> None:
+        self.data, self.batch, self.seed, self.still = data, batch, list(seed), still
+
+    def __iter__(self) -> Iterator[Example]:
+        """Stacked examples."""
+        worker = get_worker_info()
+        chance = np.random.default_rng([*self.seed, worker.id if worker else 0])
+        waiting: list[Example] = []
+        while True:
+            made = examples(self.data, DRAWN, chance, still=self.still) * EACH
+            waiting += [made[i] for i in chance.permutation(len(made))]
+            while len(waiting) >= self.batch:
+                yield stacked([crop(item, chance) for item in waiting[: self.batch]])
+                waiting = waiting[self.batch :]
+
+
 class Lesson(nn.Module):
     """The network with what helps it to learn and is thrown away afterwards."""
 
@@ -184,25 +223,25 @@ class Lesson(nn.Module):
         self.model = Articulation(config)
         self.namer = nn.Conv1d(config.width, 2 * len(NAMES), 1)  # which sound, twice each 20 ms
         self.judge = SyncJudge()
+        self.register_buffer("weights", WEIGHTS.sqrt(), persistent=False)
+        self.register_buffer("gaps", GAPS, persistent=False)
 
-    def forward(self, batch: list[Example], without: frozenset[str] = frozenset()) -> Tensor:
+    def forward(self, batch: Example, without: frozenset[str] = frozenset()) -> Tensor:
         """Errors of shapes, of their speed, of closure and activity; naming sounds; SyncLoss.
 
         Args:
-            batch: Examples of equal length, a multiple of 4.
+            batch: Stacked examples whose length is a multiple of 4.
             without: Of LOSSES, those to leave out.
         """
-        mel = torch.stack([item.mel for item in batch])
-        target = torch.stack([item.target for item in batch])  # [B, L, 11]
-        sound = torch.stack([item.sound for item in batch])  # [B, L]
+        mel, target, sound = batch.mel, batch.target, batch.sound  # [B, L, ...]
         features = self.model.features(mel)
         said = self.model.read_out(features)
-        off = (said[..., :-2] - target[..., :-2]) * WEIGHTS.sqrt()
+        off = (said[..., :-2] - target[..., :-2]) * self.weights
         loss = 10.0 * off.square().mean()
         if "speed" not in without:
             loss = loss + 20.0 * off.diff(dim=1).square().mean()
         if "gap" not in without:  # what is seen first of all: how far the lips are apart
-            opens, should = ((x[..., :-2] @ GAPS).clamp_min(0.0) for x in (said, target))
+            opens, should = ((x[..., :-2] @ self.gaps).clamp_min(0.0) for x in (said, target))
             parted = opens * (1.0 - said[..., -2].sigmoid()) * said[..., -1].sigmoid()
             loss = loss + 40.0 * (parted - should * (1.0 - target[..., -2])).square().mean()
         # closed lips are rare and short: missing one costs more than closing for nothing
@@ -230,6 +269,7 @@ def train(
     data: list[Labelled],
     *,
     steps: int,
+    seconds: float = 0.0,
     state: Path | None = None,
     resume: bool = False,
     seed: int = 0,
@@ -238,12 +278,15 @@ def train(
     config: ArticulationConfig = ArticulationConfig(),  # noqa: B008
     start: Mapping[str, Tensor] | None = None,
     without: frozenset[str] = frozenset(),
+    device: torch.device = torch.device("cpu"),  # noqa: B008
+    workers: int = 0,
 ) -> Iterator[Articulation]:
     """The network after each round, with the running mean of its weights; prints the loss.
 
     Args:
         data: Utterances at 16 kHz.
         steps: In all, those before a resumption included.
+        seconds: In which to train instead, if not 0.
         state: Where to keep what is needed to go on.
         resume: Go on from there.
         seed: Of weights and examples.
@@ -252,51 +295,53 @@ def train(
         config: Sizes of the network.
         start: Weights to begin with, of a network with no more blocks and as wide or half as wide.
         without: Of LOSSES, those to leave out.
+        device: Where to learn.
+        workers: Processes that make examples; 0 for this one.
     """
     torch.random.default_generator.manual_seed(seed)
     lesson = Lesson(config)
     if start is not None:
         grow(lesson.model, start, torch.Generator().manual_seed(seed))
+    lesson.to(device)
     mean = {name: tensor.detach().clone() for name, tensor in lesson.model.state_dict().items()}
     shown = Articulation(config).train(False)
     optimizer = torch.optim.AdamW(lesson.parameters(), lr=rate, weight_decay=1e-2)
     done = 0
     if resume and state is not None:
-        kept = torch.load(state, weights_only=True)
+        kept = torch.load(state, weights_only=True, map_location=device)
         lesson.load_state_dict(kept["lesson"])
         optimizer.load_state_dict(kept["optimizer"])
         mean, done = kept["mean"], int(kept["step"])
-    chance = np.random.default_rng([seed, done])
-    while done < steps:
+    batches = Batches(data, batch, [seed, done], "background" not in without)
+    loader = iter(DataLoader(batches, batch_size=None, num_workers=workers))
+    opened = time.monotonic()
+    way = 0.0
+    while done < steps and way < 1.0:
         began = time.monotonic()
-        made = examples(data, ROUND * batch // EACH, chance, still="background" not in without)
-        prepared = time.monotonic() - began
         losses = []
-        pieces = made * EACH
-        order = np.resize(chance.permutation(len(pieces)), ROUND * batch)
-        for step in range(min(ROUND, steps - done)):
-            now = done + step
-            rise = min(1.0, (now + 1) / 300)
-            fall = 0.5 + 0.5 * math.cos(math.pi * now / steps)
+        for _ in range(min(ROUND, steps - done)):
+            way = (time.monotonic() - opened) / seconds if seconds else done / steps
+            if way >= 1.0:
+                break
+            rise = min(1.0, (done + 1) / 300)
             for group in optimizer.param_groups:
-                group["lr"] = rate * rise * max(fall, 0.01)
-            chosen = order[step * batch : (step + 1) * batch]
-            loss = lesson([crop(pieces[i], chance) for i in chosen], without)
+                group["lr"] = rate * rise * max(0.5 + 0.5 * math.cos(math.pi * way), 0.01)
+            loss = lesson(next(loader).to(device), without)
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(lesson.parameters(), 1.0)
             optimizer.step()
-            keep = min(MEAN, (now + 1) / (now + 10))  # the first weights are soon forgotten
-            for name, tensor in lesson.model.state_dict().items():
-                mean[name].lerp_(tensor, 1.0 - keep)
-            losses.append(float(loss.detach()))
-        done += len(losses)
+            keep = min(MEAN, (done + 1) / (done + 10))  # the first weights are soon forgotten
+            names = list(mean)
+            now = lesson.model.state_dict()
+            torch._foreach_lerp_([mean[k] for k in names], [now[k] for k in names], 1.0 - keep)
+            losses.append(loss.detach())
+            done += 1
+        if not losses:
+            break
         took = time.monotonic() - began
-        print(
-            f"step {done}/{steps}  loss {np.mean(losses):.4f}  {took:.0f} s, {prepared:.0f} s of "
-            "it to make examples",
-            flush=True,
-        )
+        shown_loss = float(torch.stack(losses).mean())
+        print(f"step {done}/{steps}  loss {shown_loss:.4f}  {took:.0f} s", flush=True)
         if state is not None:
             kept = {
                 "lesson": lesson.state_dict(),
@@ -352,6 +397,11 @@ def main() -> None:
     parser.add_argument("--data", type=Path, nargs="+", required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=12000)
+    parser.add_argument("--seconds", type=float, default=0.0)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--blocks", type=int, default=0, help="of the network; default its own")
     parser.add_argument("--start", type=Path, help="weights of a smaller network")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--rate", type=float, default=2e-3)
@@ -367,14 +417,22 @@ def main() -> None:
         for item in read(folder)
         if item.speaker not in args.dev_speakers and item.source not in args.without
     ]
+    config = ArticulationConfig(dropout=DROPOUT)
+    if args.blocks:
+        rounds = args.blocks // len(DILATIONS) + 1
+        config = replace(config, dilations=(DILATIONS * rounds)[: args.blocks])
     for model in train(
         data,
-        steps=args.steps,
+        steps=10**9 if args.seconds else args.steps,
+        seconds=args.seconds,
+        batch=args.batch,
+        device=torch.device(args.device),
+        workers=args.workers,
         state=args.out.with_suffix(".state"),
         resume=args.resume,
         seed=args.seed,
         rate=args.rate,
-        config=ArticulationConfig(dropout=DROPOUT),
+        config=config,
         start=safetensors.torch.load_file(args.start) if args.start else None,
         without=frozenset(args.without),
     ):

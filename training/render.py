@@ -1,12 +1,14 @@
-"""Train the renderer on shards of render_data, on a CPU or a GPU.
+"""Train the renderer on shards of examples, on a CPU or a GPU.
 
     python -m synchrorama.training.render --data FOLDER [FOLDER ...] --out FOLDER
-        [--steps 20000] [--rate 1e-3] [--frames 4] [--batch 3] [--adversary 0] [--every 500]
-        [--seed 0] [--device cuda] [--hold-out NAME ...]
+        [--shares 0.5 0.2 0.3] [--dev CLIP ...] [--hold-out CLIP ...] [--seconds 0] [--steps 20000]
+        [--rate 1e-3] [--batch 3] [--adversary 0] [--every 500] [--seed 0] [--device cuda]
 
-A batch is of one folder and each folder is as likely, which sets their shares. OUT gets state.pt
-(to go on after an interruption, start the same command again), a running mean of the weights in
-weights.safetensors, and log.jsonl. Clips named by --hold-out are never trained on.
+A batch is of one folder, drawn by the shares. OUT gets state.pt (to go on after an interruption,
+start the same command again), a running mean of the weights in weights.safetensors, and log.jsonl.
+Clips named by --hold-out are never read; those named by --dev are drawn as the nodes draw them at
+each state on disk, and only looked at. With --seconds the rate falls with the time that is left,
+however many steps that gives.
 
 Source of the formulation: rectified flow (arXiv 2209.03003) whose network says the clean latents;
 it starts as an exact copy of the motion frames and learns corrections.
@@ -19,6 +21,7 @@ import json
 import math
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,12 +33,14 @@ from torch import Tensor, nn
 from ..models.checkpoint import save_checkpoint
 from ..models.render.codec import PixelUnshuffle
 from ..models.render.config import BUILTIN, RendererConfig
+from ..models.render.sample import Sampling
 from ..models.render.spatial import Banks, Cache
 from ..models.render.unet import Conditions, UNet
-from .render_data import Example, read_shard
+from .render_shards import Example, read_shard
 
 FORMAT = "synchrorama.renderer"
 SOURCE = "Trained from scratch on tracked clips; see the model card."
+WINDOWS = ((80, 96), (48, 112))  # px, height and width, around a mouth and around both eyes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,81 +48,140 @@ class TrainingConfig:
     """How to train."""
 
     steps: int = 20000
+    seconds: float = 0.0  # in which to train instead, the rate falling with what is left of them
     rate: float = 1e-3  # of AdamW, after the warm-up
-    fall: int = 20000  # steps in which the rate falls to a fiftieth
     warm_up: int = 200  # steps
-    side: int = 64  # px of the width of the window that is trained on; it is 3/4 as high
-    frames: int = 4  # of an example that are taken
-    batch: int = 3  # windows, of one clip each
-    mouths: float = 1.0  # how often the window lies on the mouth; else on an eye
+    windows: tuple[tuple[int, int], tuple[int, int]] = WINDOWS
+    batch: int = 3  # windows, of one example each
+    mouths: float = 0.7  # how often the windows of a step lie on mouths; else on eyes
+    scale: float = 0.2  # by how much of its size a window is enlarged or shrunk at most
+    turn: float = 0.1  # radians by which it is turned at most
     noise: tuple[float, float] = (0.25, 0.5)  # share of noise at which sampling starts
     teach: float = 0.1  # how often a state of the way is made from the truth
-    own: float = 0.25  # how often from the network's own first answer; else it is the first state
+    own: float = 0.4  # how often from the network's own first answer; else it is the first state
     square: float = 4.0  # weight of the squared difference, which large faults make up
     gradient: float = 0.25  # weight of the difference of neighbouring pixels
     grain: float = 0.3  # weight of the difference of pooled gradients, which blur cannot win
     still: float = 0.2  # weight of changes where nothing is to change
     adversary: float = 0.0  # weight of a discriminator of patches
-    adversary_from: int = 1000  # step
-    drop: float = 0.1  # how often the reference is left out
-    mean: float = 0.995  # of the running mean of the weights
+    matching: float = 2.0  # of the difference of its features, times the adversary's weight
+    adversary_from: float = 0.5  # of the whole way
+    drop: float = 0.1  # how often the reference, the emotion or the speech is left out, each
+    mean: float = 0.998  # of the running mean of the weights
     every: int = 500  # steps between states on disk
     seed: int = 0
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class Bank:
+    """A folder's examples on the device, one after the other."""
+
+    reference: Tensor  # [N, 3, S, S] uint8
+    motion: Tensor  # [N, F, 3, S, S] uint8
+    target: Tensor  # [N, F, 3, S, S] uint8
+    share: Tensor  # [N, F, 1, S, S] uint8, how much of the network's answer is taken
+    middles: Tensor  # [N, 2, 2] row and column of the mouth and of both eyes
+    emotion: Tensor | None  # [N, F, 256]
+    speech: Tensor | None  # [N, F, L, M]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Spot:
-    """A window of an example, on a mouth or an eye: what the network is trained on."""
+    """Windows of B examples, on mouths or eyes: what the network is trained on."""
 
-    reference: Tensor  # [1, 3, S, S] 0..1
-    motion: Tensor  # [F, 3, S, S]
-    target: Tensor  # [F, 3, S, S]
-    share: Tensor  # [F, 1, S, S] how much of the network's answer is taken
-    emotion: Tensor | None  # [F, 256]
-    speech: Tensor | None  # [F, L, M]
+    reference: Tensor  # [B, 3, H, W] 0..1
+    motion: Tensor  # [B · F, 3, H, W]
+    target: Tensor  # [B · F, 3, H, W]
+    share: Tensor  # [B · F, 1, H, W]
+    emotion: Tensor | None  # [B · F, 256]
+    speech: Tensor | None  # [B · F, L, M]
 
 
-def spot_of(example: Example, config: TrainingConfig, generator: torch.Generator) -> Spot:
-    """A window at a random place near a mouth or an eye, in random light, perhaps mirrored."""
+def bank_of(examples: Sequence[Example], device: torch.device) -> Bank:
+    """Examples on a device, all with the frames of the longest; a picture stands still."""
+    frames = max(len(one.target) for one in examples)
 
-    def draw(low: float, high: float) -> float:
-        return low + (high - low) * float(torch.rand((), generator=generator))
+    def long(signal: Tensor) -> Tensor:
+        return signal[torch.arange(frames).clamp(max=len(signal) - 1)]
 
-    frames = min(config.frames, len(example.target))
-    start = int(draw(0, len(example.target) - frames + 0.999))
-    part = slice(start, start + frames)
-    size = example.target.shape[1]
-    side = min(config.side, size)
-    middles = middles_of(example.weight[start, ..., 0])
-    which = 0 if draw(0, 1) < config.mouths else int(draw(1, 2.999))
-    middle = middles[min(which, len(middles) - 1)]
-    slack = side / 8
-    sides = (side * 3 // 4, side)
-    top, left = (
-        min(max(round(float(m) - one / 2 + draw(-slack, slack)), 0), size - one)
-        for m, one in zip(middle, sides, strict=True)
+    def planes(field: str) -> Tensor:
+        stacked = torch.stack([long(getattr(one, field)) for one in examples])
+        return stacked.permute(0, 1, 4, 2, 3).contiguous()
+
+    def signal(field: str) -> Tensor | None:
+        if any(getattr(one, field) is None for one in examples):
+            return None
+        return torch.stack([long(getattr(one, field)) for one in examples]).to(device)
+
+    middles = []
+    for one in examples:
+        mouth, *eyes = middles_of(one.weight[len(one.weight) // 2, ..., 0])
+        middles.append(torch.stack([mouth, torch.stack(eyes).mean(0) if eyes else mouth]))
+    share = planes("weight")[:, :, :1].flatten(0, 1).to(device)
+    soft = [  # a picture at a time: as float it is large
+        F.avg_pool2d(F.avg_pool2d(one[None].float(), 5, 1, 2), 5, 1, 2)[0].round().to(torch.uint8)
+        for one in share
+    ]
+    return Bank(
+        reference=torch.stack([one.reference[0].permute(2, 0, 1) for one in examples]).to(device),
+        motion=planes("motion").to(device),
+        target=planes("target").to(device),
+        share=torch.stack(soft).unflatten(0, (len(examples), frames)),
+        middles=torch.stack(middles).to(device),
+        emotion=signal("emotion"),
+        speech=signal("speech"),
     )
-    flip = draw(0, 1) < 0.5
-    gain = torch.tensor([draw(0.85, 1.15) for _ in range(3)]) * draw(0.7, 1.2)
-    power = draw(0.8, 1.25)
+
+
+def spots_of(bank: Bank, config: TrainingConfig, generator: torch.Generator) -> Spot:
+    """Windows at random places near mouths or eyes, in random light and size, perhaps mirrored."""
+    device, size, count = bank.motion.device, bank.motion.shape[-1], config.batch
+    frames = bank.motion.shape[1]
+
+    def draw(low: float, high: float, *shape: int) -> Tensor:
+        """Uniform, [B, *shape]."""
+        out = torch.rand((count, *shape), generator=generator)
+        return (low + (high - low) * out).to(device)
+
+    chosen = torch.randint(len(bank.motion), (count,), generator=generator).to(device)
+    which = int(torch.rand((), generator=generator) >= config.mouths)
+    height, width = config.windows[which]
+    # One half of the windows lies on pixels exactly, so that none is blurred.
+    bent = (draw(0, 1) < 0.5).float()
+    scale = (draw(-config.scale, config.scale) * bent).exp()
+    turn = draw(-config.turn, config.turn) * bent
+    mirror = torch.where(draw(0, 1) < 0.5, -1.0, 1.0)
+    half = torch.tensor([height / 2, width / 2], device=device)
+    middle = bank.middles[chosen, which] + draw(-0.08, 0.08, 2) * width
+    middle = middle.round().clamp(min=half, max=size - half)
+    rows = torch.arange(height, device=device) + 0.5 - height / 2
+    columns = torch.arange(width, device=device) + 0.5 - width / 2
+    y, x = torch.meshgrid(rows, columns, indexing="ij")
+    x = x[None] * mirror[:, None, None]
+    cos, sin = (scale * turn.cos())[:, None, None], (scale * turn.sin())[:, None, None]
+    at = torch.stack((cos * x - sin * y, sin * x + cos * y), -1) + middle.flip(1)[:, None, None]
+    grid = at / size * 2 - 1  # [B, H, W, 2]
+    gain = draw(0.85, 1.15, 3) * draw(0.7, 1.2, 1)
+    power, grey = draw(0.8, 1.25), draw(-0.2, 0.5) * (draw(0, 1) < 0.5)
 
     def cut(pictures: Tensor) -> Tensor:
-        out = (
-            pictures[:, top : top + sides[0], left : left + side].permute(0, 3, 1, 2).float() / 255
-        )
-        return out.flip(3) if flip else out
+        """Of [B, P, C, S, S] uint8, [B, P, C, H, W] 0..1."""
+        flat = pictures.flatten(1, 2).float() / 255
+        out = F.grid_sample(flat, grid, padding_mode="border", align_corners=False)
+        return out.unflatten(1, pictures.shape[1:3])
 
     def lit(pictures: Tensor) -> Tensor:
-        return (cut(pictures).pow(power) * gain[:, None, None]).clamp(0, 1)
+        out = cut(pictures).clamp(min=0).pow(power.view(-1, 1, 1, 1, 1))
+        out = out.lerp(out.mean(2, keepdim=True), grey.view(-1, 1, 1, 1, 1))
+        return (out * gain.view(-1, 1, 3, 1, 1)).clamp(0, 1)
 
-    share = cut(example.weight[part])[:, :1]
     return Spot(
-        reference=lit(example.reference),
-        motion=lit(example.motion[part]),
-        target=lit(example.target[part]),
-        share=F.avg_pool2d(F.avg_pool2d(share, 5, 1, 2), 5, 1, 2),
-        emotion=None if example.emotion is None else example.emotion[part],
-        speech=None if example.speech is None else example.speech[part],
+        reference=lit(bank.reference[chosen][:, None])[:, 0],
+        motion=lit(bank.motion[chosen]).flatten(0, 1),
+        target=lit(bank.target[chosen]).flatten(0, 1),
+        share=cut(bank.share[chosen]).flatten(0, 1),
+        emotion=None if bank.emotion is None else bank.emotion[chosen].reshape(count * frames, -1),
+        speech=None if bank.speech is None else bank.speech[chosen].flatten(0, 1),
     )
 
 
@@ -148,50 +212,18 @@ def middles_of(weight: Tensor) -> list[Tensor]:
     return middles
 
 
-def batched(spots: Sequence[Spot]) -> Spot:
-    """Windows one after the other, all with the frames of the longest; a picture stands still."""
-    frames = max(len(one.target) for one in spots)
-
-    def long(signal: Tensor) -> Tensor:
-        at = torch.arange(frames).clamp(max=len(signal) - 1)
-        return signal[at]
-
-    def all_of(field: str) -> Tensor | None:
-        signals = [getattr(one, field) for one in spots]
-        if any(signal is None for signal in signals):
-            return None
-        return torch.cat([long(signal) for signal in signals])
-
-    pictures = {
-        field: torch.cat([long(getattr(one, field)) for one in spots])
-        for field in ("motion", "target", "share")
-    }
-    return Spot(
-        reference=torch.cat([one.reference for one in spots]),
-        **pictures,
-        emotion=all_of("emotion"),
-        speech=all_of("speech"),
-    )
-
-
-def caches(network: UNet, references: Tensor, frames: int) -> Cache:
+def cache_of(network: UNet, references: Tensor, frames: int) -> Cache:
     """The references [B, C, H, W] of B clips of as many frames, as one cache."""
     banks = network.read(references)
-    rows = [
-        network.cache(
-            Banks(
-                attention=tuple(one[i : i + 1] for one in banks.attention),
-                plain=tuple(one[i : i + 1] for one in banks.plain),
-            )
-        )
-        for i in range(len(references))
-    ]
-    pairs = zip(*(row.keys_values for row in rows), strict=True)
-    joined = (
-        tuple(torch.cat([pair[k].expand(frames, -1, -1) for pair in layer]) for k in (0, 1))
-        for layer in pairs
+    pairs = tuple(
+        (key.repeat_interleave(frames, 0), value.repeat_interleave(frames, 0))
+        for key, value in network.cache_rows(banks).keys_values
     )
-    return Cache(keys_values=tuple((key, value) for key, value in joined), banks=rows[0].banks)
+    first = Banks(  # further rows would pass for past frames
+        attention=tuple(one[:1] for one in banks.attention),
+        plain=tuple(one[:1] for one in banks.plain),
+    )
+    return Cache(keys_values=pairs, banks=first)
 
 
 def spot_loss(
@@ -208,46 +240,60 @@ def spot_loss(
     own; the start knows nothing of the truth.
 
     Returns:
-        A scalar and [B · F, 3, S, S], not clamped, with changes in the share alone.
+        A scalar and [B · F, 3, H, W], not clamped, with changes in the share alone.
     """
-    device = next(network.parameters()).device
-    reference, motion, target, share = (
-        one.to(device) for one in (spot.reference, spot.motion, spot.target, spot.share)
-    )
-    frames = len(motion) // len(reference)
+    device = spot.motion.device
+    count, frames = len(spot.reference), len(spot.motion) // len(spot.reference)
 
-    def draw(low: float = 0.0, high: float = 1.0) -> float:
-        return low + (high - low) * float(torch.rand((), generator=generator))
+    def draw() -> float:
+        return float(torch.rand((), generator=generator))
 
-    clean, start = codec.encode(target), codec.encode(motion)
-    noise = torch.randn(clean.shape, generator=generator).to(device)
-    has_reference = draw() >= config.drop
+    def levels(low: float, high: float) -> Tensor:
+        """[B · F, 1, 1, 1], one for each clip."""
+        one = low + (high - low) * torch.rand((count, 1, 1, 1), generator=generator)
+        return one.repeat_interleave(frames, 0).to(device)
+
+    clean, start = codec.encode(spot.target), codec.encode(spot.motion)
+    noise = torch.randn(clean.shape, generator=_near(generator, device), device=device)
+    kept = [draw() >= config.drop for _ in range(3)]
+    reference = cache_of(network, codec.encode(spot.reference), frames) if kept[0] else None
     given = Conditions(
         motion=start,
-        reference=caches(network, codec.encode(reference), frames) if has_reference else None,
-        emotion=None if spot.emotion is None else spot.emotion.to(device),
-        speech=None if spot.speech is None else spot.speech.to(device),
+        reference=reference,
+        emotion=spot.emotion if kept[1] else None,
+        speech=spot.speech if kept[2] else None,
     )
 
-    def ask(x: Tensor, level: float) -> Tensor:
-        return network(x, torch.full((len(x),), 1000 * level, device=device), given, frames)
+    def ask(x: Tensor, level: Tensor) -> Tensor:
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            said = network(x, 1000 * level.flatten(), given, frames)
+        return said.float()
 
-    first, kind = draw(*config.noise), draw()
-    left = 1.0 if kind > config.teach + config.own else (1 + int(draw(0, 2.999))) / 4
-    answer = clean
+    first, kind, left, answer = levels(*config.noise), draw(), 1.0, clean
+    if kind < config.teach + config.own:
+        left = (1 + int(2.999 * draw())) / 4
     if kind < config.teach:
-        first = draw(config.noise[0], 1.0)
+        first = levels(config.noise[0], 1.0)
     elif left < 1:
         with torch.no_grad():
             answer = ask((1 - first) * start + first * noise, first)
     level = first * left
     state = (1 - left) * answer + left * (1 - first) * start + level * noise
     said = F.pixel_shuffle(ask(state, level), codec.downscale) / 2 + 0.5
-    made = motion + share * (said - motion)  # not clamped, so that it can learn
-    loss = picture_loss(made, target, share.expand_as(made), config.gradient, config.grain)
-    off = ((made - target).square() * share).sum() / (3 * share.sum()).clamp(min=1e-6)
-    astray = ((said - motion).abs() * (1 - share)).mean()
+    made = spot.motion + spot.share * (said - spot.motion)  # not clamped, so that it can learn
+    share = spot.share.expand_as(made)
+    loss = picture_loss(made, spot.target, share, config.gradient, config.grain)
+    off = ((made - spot.target).square() * share).sum() / share.sum().clamp(min=1e-6)
+    astray = ((said - spot.motion).abs() * (1 - spot.share)).mean()
     return loss + config.square * off + config.still * astray, made
+
+
+def _near(generator: torch.Generator, device: torch.device) -> torch.Generator:
+    """The generator, or one on the device that it seeds: noise is too large to be carried."""
+    if generator.device.type == device.type:
+        return generator
+    seed = int(torch.randint(2**62, (), generator=generator))
+    return torch.Generator(device).manual_seed(seed)
 
 
 def picture_loss(
@@ -284,62 +330,166 @@ def picture_loss(
 class Adversary(nn.Module):
     """Tells windows of pictures from windows of made ones, patch by patch, beside motion frames."""
 
-    def __init__(self, width: int = 32) -> None:
+    def __init__(self, width: int = 48) -> None:
         super().__init__()
         norm = nn.utils.parametrizations.spectral_norm
-        self.layers = nn.Sequential(
-            norm(nn.Conv2d(6, width, 4, 2, 1)),
-            nn.LeakyReLU(0.2),
-            norm(nn.Conv2d(width, 2 * width, 4, 2, 1)),
-            nn.LeakyReLU(0.2),
-            norm(nn.Conv2d(2 * width, 3 * width, 3, 1, 1)),
-            nn.LeakyReLU(0.2),
-            norm(nn.Conv2d(3 * width, 1, 3, 1, 1)),
+        self.layers = nn.ModuleList(
+            norm(layer)
+            for layer in (
+                nn.Conv2d(6, width, 4, 2, 1),
+                nn.Conv2d(width, 2 * width, 4, 2, 1),
+                nn.Conv2d(2 * width, 3 * width, 3, 1, 1),
+                nn.Conv2d(3 * width, 3 * width, 3, 1, 1),
+            )
         )
+        self.verdict = norm(nn.Conv2d(3 * width, 1, 3, 1, 1))
 
-    def forward(self, picture: Tensor, motion: Tensor) -> Tensor:
-        """[N, 3, S, S] twice → scores [N, 1, S / 4, S / 4]."""
-        out: Tensor = self.layers(torch.cat((picture, motion), 1) * 2 - 1)
-        return out
+    def forward(self, picture: Tensor, motion: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """[N, 3, H, W] twice → scores [N, 1, H / 4, W / 4], and the features of each layer."""
+        x = torch.cat((picture, motion), 1) * 2 - 1
+        features = []
+        for layer in self.layers:
+            x = F.leaky_relu(layer(x), 0.2)
+            features.append(x)
+        out: Tensor = self.verdict(x)
+        return out, features
 
 
-def examples_in(shards: Sequence[Path], held_out: set[str]) -> list[list[Example]]:
-    """All examples of shards but those of held-out clips, in memory, a list for each folder.
+def against_adversary(
+    adversary: Adversary, spot: Spot, made: Tensor, config: TrainingConfig
+) -> Tensor:
+    """What the network pays for being told apart, and for features unlike the truth's."""
+    score, ours = adversary(made, spot.motion)
+    with torch.no_grad():
+        _, truth = adversary(spot.target, spot.motion)
+    share = F.avg_pool2d(spot.share, 4)
+    total = share.sum().clamp(min=1e-6)
+    loss = -(score * share).sum() / total
+    for a, b in zip(ours, truth, strict=True):
+        at = F.interpolate(spot.share, a.shape[2:], mode="area")
+        off = ((a - b).abs() * at).sum() / (at.sum() * a.shape[1]).clamp(min=1e-6)
+        loss = loss + config.matching * off / b.abs().mean().clamp(min=1e-6)
+    return loss
 
-    Raises:
-        ValueError: There is nothing to train on.
+
+def adversary_loss(adversary: Adversary, spot: Spot, made: Tensor) -> Tensor:
+    """What the adversary pays for not telling them apart."""
+    share = F.avg_pool2d(spot.share, 4)
+    real, fake = (adversary(one, spot.motion)[0] for one in (spot.target, made.detach()))
+    told = ((1 - real).relu() + (1 + fake).relu()) * share
+    return told.sum() / share.sum().clamp(min=1e-6)
+
+
+def examples_in(shards: Sequence[Path], left_out: set[str]) -> list[Example]:
+    """All examples of shards but those of some clips."""
+    with ThreadPoolExecutor(8) as pool:
+        read = pool.map(lambda path: list(read_shard(path)), shards)
+        return [one for some in read for one in some if one.clip not in left_out]
+
+
+@torch.no_grad()
+def seen_on(
+    network: UNet, codec: PixelUnshuffle, bank: Bank, config: TrainingConfig
+) -> dict[str, float]:
+    """How windows on a bank's mouths are drawn in four steps, against motion frames.
+
+    Returns:
+        "gain" in dB, the mean over examples, and "sharp" and "sharp_motion", mean gradients over
+        the truth's.
     """
-    found: dict[Path, list[Example]] = {}
-    for path in shards:
-        kept = [one for one in read_shard(path) if one.clip not in held_out]
-        found.setdefault(path.parent, []).extend(kept)
-    folders = [examples for examples in found.values() if examples]
-    if not folders:
-        raise ValueError("No example is left to train on. Hold out fewer clips.")
-    return folders
+    device = bank.motion.device
+    (height, width), size = config.windows[0], bank.motion.shape[-1]
+    frames = bank.motion.shape[1]
+    generator = torch.Generator().manual_seed(0)
+    gains, sums = [], torch.zeros(3)
+    for i in range(len(bank.motion)):
+        row, column = (round(float(v)) for v in bank.middles[i, 0])
+        top = min(max(row - height // 2, 0), size - height)
+        left = min(max(column - width // 2, 0), size - width)
+        window = (..., slice(top, top + height), slice(left, left + width))
+        motion, target, share = (
+            one[i][window].float() / 255 for one in (bank.motion, bank.target, bank.share)
+        )
+        start = codec.encode(motion)
+        reference = codec.encode(bank.reference[i : i + 1][window].float() / 255)
+        given = Conditions(
+            motion=start,
+            reference=cache_of(network, reference, frames),
+            emotion=None if bank.emotion is None else bank.emotion[i],
+            speech=None if bank.speech is None else bank.speech[i],
+        )
+        levels = Sampling().levels
+        x = start.lerp(torch.randn(start.shape, generator=generator).to(device), levels[0])
+        for level, below in zip(levels, levels[1:], strict=False):
+            times = torch.full((frames,), 1000 * level, device=device)
+            x = x + (x - network(x, times, given, frames)) / level * (below - level)
+        made = motion + share * (codec.decode(x) - motion)
+        total = share.sum().clamp(min=1)
+        before, after = (((one - target).square() * share).sum() / total for one in (motion, made))
+        gains.append(10 * float((before.clamp(min=1e-6) / after.clamp(min=1e-6)).log10()))
+        for k, one in enumerate((made, motion, target)):
+            for axis in (2, 3):
+                part = share.narrow(axis, 1, share.shape[axis] - 1)
+                sums[k] += float((one.diff(dim=axis).abs() * part).sum())
+    return {
+        "gain": round(sum(gains) / len(gains), 3),
+        "sharp": round(float(sums[0] / sums[2]), 3),
+        "sharp_motion": round(float(sums[1] / sums[2]), 3),
+    }
 
 
 def train(
     renderer: RendererConfig,
     config: TrainingConfig,
-    shards: Sequence[Path],
+    folders: Sequence[Sequence[Path]],
     out: Path,
     *,
     device: torch.device,
+    shares: Sequence[float] | None = None,
     held_out: frozenset[str] = frozenset(),
+    dev: frozenset[str] = frozenset(),
 ) -> UNet:
-    """Train, or go on with what `out` holds; the network with the last weights, not the mean."""
+    """Train, or go on with what `out` holds; the network with the last weights, not the mean.
+
+    Args:
+        renderer: What to train.
+        config: How.
+        folders: Shards of each folder.
+        out: Where state, weights and log go.
+        device: Where to train.
+        shares: How often a batch is of each folder; equally when not given.
+        held_out: Clips that are left out.
+        dev: Clips that are left out of training and looked at.
+
+    Raises:
+        ValueError: There is nothing to train on.
+    """
     out.mkdir(parents=True, exist_ok=True)
+    banks, watched, kept_shares = [], [], []
+    for shards, often in zip(folders, shares or [1.0] * len(folders), strict=True):
+        examples = examples_in(shards, set(held_out))
+        trained = [one for one in examples if one.clip not in dev]
+        if trained:
+            banks.append(bank_of(trained, device))
+            kept_shares.append(often)
+        watched += [one for one in examples if one.clip in dev and len(one.target) > 1]
+    if not banks:
+        raise ValueError("No example is left to train on. Hold out fewer clips.")
+    watch = bank_of(watched[:: max(len(watched) // 60, 1)], device) if watched else None
+    print([len(one.motion) for one in banks], "examples,", len(watched), "watched", flush=True)
     with torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(config.seed)
         network, adversary = UNet(renderer.denoiser), Adversary()
-    network.to(device)
-    adversary.to(device)
+        shown = UNet(renderer.denoiser)
+    for one in (network, adversary, shown):
+        one.to(device)
     codec = PixelUnshuffle(renderer.downscale)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=config.rate, weight_decay=0.01, fused=True
     )
-    opponent = torch.optim.AdamW(adversary.parameters(), lr=config.rate, betas=(0.5, 0.99))
+    opponent = torch.optim.AdamW(
+        adversary.parameters(), lr=config.rate, betas=(0.5, 0.99), fused=True
+    )
     parts = {
         "network": network,
         "optimiser": optimiser,
@@ -348,73 +498,69 @@ def train(
     }
     mean = {k: v.detach().clone() for k, v in network.state_dict().items()}
     generator = torch.Generator().manual_seed(config.seed)
-    first = 0
+    step, spent = 0, 0.0
     if (state := out / "state.pt").is_file():
         saved = torch.load(state, map_location=device, weights_only=True)
         for name, one in parts.items():
             one.load_state_dict(saved[name])
-        mean, first = saved["mean"], saved["step"]
+        mean, step, spent = saved["mean"], saved["step"], saved["spent"]
         generator.set_state(saved["generator"].cpu())
-    folders = examples_in(shards, set(held_out))
-    began = time.monotonic()
-    sums: dict[str, float] = {}
-    for step in range(first, config.steps):
-        rest = 0.02 + 0.98 * (0.5 + 0.5 * math.cos(math.pi * min(step / config.fall, 1.0)))
+    began, sums = time.monotonic() - spent, torch.zeros(2, device=device)
+    often = torch.tensor(kept_shares)
+    since = 0
+    while True:
+        spent = time.monotonic() - began
+        way = spent / config.seconds if config.seconds else step / config.steps
+        if way >= 1:
+            break
+        rest = 0.02 + 0.98 * (0.5 + 0.5 * math.cos(math.pi * way))
         for group in (*optimiser.param_groups, *opponent.param_groups):
             group["lr"] = config.rate * min(1.0, (step + 1) / config.warm_up) * rest
-        examples = folders[int(torch.randint(len(folders), (), generator=generator))]
-        count = config.batch * max(config.frames // len(examples[0].target), 1)  # more pictures
-        chosen = torch.randint(len(examples), (count,), generator=generator).tolist()
-        spot = batched([spot_of(examples[i], config, generator) for i in chosen])
+        bank = banks[int(torch.multinomial(often, 1, generator=generator))]
+        spot = spots_of(bank, config, generator)
         loss, made = spot_loss(network, codec, spot, config, generator)
-        sums["loss"] = sums.get("loss", 0.0) + float(loss.detach())
-        if config.adversary and step >= config.adversary_from:
-            motion, target = spot.motion.to(device), spot.target.to(device)
-            share = F.avg_pool2d(spot.share.to(device), 4)
+        sums[0] += loss.detach()
+        if config.adversary and way >= config.adversary_from:
             adversary.requires_grad_(False)
-            against = -(adversary(made, motion) * share).sum() / share.sum().clamp(min=1e-6)
-            loss = loss + config.adversary * against
+            loss = loss + config.adversary * against_adversary(adversary, spot, made, config)
             adversary.requires_grad_(True)
-            real, fake = adversary(target, motion), adversary(made.detach(), motion)
-            told = ((1 - real).relu() + (1 + fake).relu()) * share
-            verdict = told.sum() / share.sum().clamp(min=1e-6)
+            verdict = adversary_loss(adversary, spot, made)
             opponent.zero_grad()
             verdict.backward()
             opponent.step()
-            sums["verdict"] = sums.get("verdict", 0.0) + float(verdict.detach())
+            sums[1] += verdict.detach()
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         keep = min(config.mean, (step + 1) / (step + 10))  # the first weights are soon forgotten
         torch._foreach_lerp_(list(mean.values()), list(network.state_dict().values()), 1 - keep)
-        if (step + 1) % config.every == 0 or step + 1 == config.steps:
-            since = step % config.every + 1
-            record = {
-                "step": step + 1,
-                **{name: one / since for name, one in sums.items()},
-                "seconds": round(time.monotonic() - began, 1),
-            }
+        step, since = step + 1, since + 1
+        over = time.monotonic() - began >= config.seconds if config.seconds else False
+        if step % config.every == 0 or step == config.steps or over:
+            record: dict[str, Any] = {"step": step, "way": round(way, 3)}
+            record |= dict(zip(("loss", "verdict"), (sums / since).tolist(), strict=True))
+            if watch is not None:
+                shown.load_state_dict(mean)
+                record |= seen_on(shown, codec, watch, config)
+            record["seconds"] = round(time.monotonic() - began, 1)
             with (out / "log.jsonl").open("a", encoding="utf-8") as log:
                 log.write(json.dumps(record) + "\n")
-            sums = {}
+            print(record, flush=True)
+            sums, since = torch.zeros_like(sums), 0
             now = {name: one.state_dict() for name, one in parts.items()}
-            _save(out, renderer, mean, now, step + 1, generator)
+            spent = time.monotonic() - began
+            now |= {"mean": mean, "step": step, "spent": spent, "generator": generator.get_state()}
+            _save(out, renderer, now)
+        if step == config.steps or over:
+            break
     return network
 
 
-def _save(
-    out: Path,
-    renderer: RendererConfig,
-    mean: dict[str, Tensor],
-    parts: dict[str, Any],
-    step: int,
-    generator: torch.Generator,
-) -> None:
-    state = {**parts, "mean": mean, "step": step, "generator": generator.get_state()}
+def _save(out: Path, renderer: RendererConfig, state: dict[str, Any]) -> None:
     torch.save(state, out / "state.part")
     (out / "state.part").replace(out / "state.pt")  # an interruption leaves the old one whole
-    half = {f"denoiser.{k}": v.half() for k, v in mean.items()}
+    half = {f"denoiser.{k}": v.half().cpu() for k, v in state["mean"].items()}
     save_checkpoint(
         out / "weights.safetensors",
         half,
@@ -430,23 +576,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, nargs="+", required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--shares", type=float, nargs="*")
     parser.add_argument("--steps", type=int, default=TrainingConfig.steps)
+    parser.add_argument("--seconds", type=float, default=TrainingConfig.seconds)
     parser.add_argument("--rate", type=float, default=TrainingConfig.rate)
-    parser.add_argument("--frames", type=int, default=TrainingConfig.frames)
     parser.add_argument("--batch", type=int, default=TrainingConfig.batch)
     parser.add_argument("--adversary", type=float, default=TrainingConfig.adversary)
+    parser.add_argument("--adversary-from", type=float, default=TrainingConfig.adversary_from)
     parser.add_argument("--every", type=int, default=TrainingConfig.every)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--hold-out", nargs="*", default=())
+    parser.add_argument("--dev", nargs="*", default=())
     args = parser.parse_args()
     config = TrainingConfig(
-        steps=args.steps,
-        fall=args.steps,
+        steps=10**9 if args.seconds else args.steps,
+        seconds=args.seconds,
         rate=args.rate,
-        frames=args.frames,
         batch=args.batch,
         adversary=args.adversary,
+        adversary_from=args.adversary_from,
         every=args.every,
         seed=args.seed,
     )
@@ -454,10 +603,12 @@ def main() -> None:
     train(
         BUILTIN,
         config,
-        sorted(path for folder in args.data for path in folder.glob("shard_*.safetensors")),
+        [sorted(folder.glob("shard_*.safetensors")) for folder in args.data],
         args.out,
         device=torch.device(args.device),
+        shares=args.shares or None,
         held_out=frozenset(args.hold_out),
+        dev=frozenset(args.dev),
     )
 
 

@@ -1,74 +1,43 @@
-"""Examples for the renderer from clips with a face: shards of reference, motion and target frames.
+"""Examples for the renderer from tracked clips: shards of reference, motion and target frames.
 
-    python -m synchrorama.training.render_data --clips FOLDER --out FOLDER
-        [--size 256] [--frames 8] [--face 100]
+    python -m synchrorama.training.render_data --tracks FILE --out FOLDER
+        [--frames 8] [--references 3] [--apart 8] [--workers 1] [--raw]
 
-FOLDER holds animated WebP, GIF or PNG files, which the user may train on. Each is tracked by
-stage 1 on its own first frame; the motion that was tracked is drawn by stage 4, and what the clip
-really shows is the target. So the network learns what motion frames lack, not who somebody is.
+FILE holds what render_tracks packed. Each shot is drawn by stage 4 from each of its references,
+moved by the motion that was tracked; what the clip really shows is the target. So the network
+learns what motion frames lack, not who somebody is.
 
-Shapes: T frames of a clip, F of an example, H W pixels of the crop.
+Shapes: T frames of a shot, F of an example, S px of the crop's side.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageSequence
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ..models.head import HeadModel
-from ..models.landmarks import EYES, INNER_LIPS, LOWER_LIP, MOUTH_CORNERS, UPPER_LIP
+from ..models.landmarks import EYES, LOWER_LIP, MOUTH_CORNERS, UPPER_LIP
 from ..models.motion.frames import MotionFrames
 from ..models.motion.photo_mesh import PhotoMesh
 from ..models.portrait.fit import MESH_LANDMARKS, fit_head
-from ..models.portrait.landmarker import FaceLandmarker
-from ..models.portrait.prepare import prepare_portrait
 from ..models.types import ARKIT_NAMES, Face, Motion, Portrait
+from .render_shards import Example, ShardWriter
+from .render_tracks import LIDS, LIPS, Track, as_bytes, read_tracks
 
-FORMAT = "synchrorama.render_shard"
-SHARD = 64e6  # bytes of a shard at most
 MAX_YAW = 0.5  # radians that a head may turn from the reference: beyond it motion frames break
 STEPS = 6  # of Gauss-Newton: half of them over the pose alone, then over expression too
 NUDGE = 1e-3  # radians or face widths, for its slopes
 POSE_HELD = 1e-3  # share by which a pose that landmarks hardly tell is held still
 SHAPE_HELD = 4e-3  # how strongly an expression is held where the landmarker sees it
 SHAPED = ("mouth", "jaw", "eyeBlink")  # coefficients that are fitted to the drawn mesh
-LIPS = (*MOUTH_CORNERS, *INNER_LIPS, *UPPER_LIP[-1], *LOWER_LIP[-1])
-LIDS = tuple(k for eye in EYES for k in eye.loop)
 LIPS_WEIGHT = 2.0  # of a landmark of lips and lids; others have 1
-FIELDS = ("reference", "motion", "target", "weight")
-SIGNALS = ("emotion", "speech")
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Example:
-    """Some consecutive frames of one clip."""
-
-    clip: str  # where it is from; all of a clip is either trained on or held out
-    reference: Tensor  # [1, H, W, 3] uint8
-    motion: Tensor  # [F, H, W, 3] uint8, drawn from the reference by tracked motion
-    target: Tensor  # [F, H, W, 3] uint8, what the clip shows
-    weight: Tensor  # [F, H, W, 3] uint8, 255 at mouth and eyes, 0 elsewhere
-    emotion: Tensor | None = None  # [F, 256] Z_emo, where it is known
-    speech: Tensor | None = None  # [F, L, M] mel features around each frame, where there is sound
-
-
-def read_clip(path: Path) -> Tensor:
-    """Frames of an animated picture, [T, H, W, 3] uint8."""
-    with Image.open(path) as file:
-        frames = [np.asarray(one.convert("RGB")) for one in ImageSequence.Iterator(file)]
-    return torch.from_numpy(np.stack(frames))
 
 
 def tracked_motion(
@@ -145,196 +114,115 @@ def weights(landmarks: Tensor, size: int) -> Tensor:
     return out
 
 
-def examples_of_clip(
-    frames: Tensor,
-    name: str,
-    *,
-    landmarker: FaceLandmarker,
-    head: HeadModel,
-    size: int,
-    length: int,
-    min_face: float,
+def portrait_of(track: Track, number: int, head: HeadModel) -> Portrait:
+    """One of the track's references, fitted; the crop is its own source."""
+    place = track.places[number]
+    image = track.references[number].float() / 255
+    return Portrait(
+        image=image,
+        landmarks=track.landmarks[place],
+        head=fit_head(track.landmarks[place], track.coefficients[place], head),
+        source=image,
+        to_source=torch.eye(2, 3),
+    )
+
+
+def examples_of_track(
+    track: Track, *, head: HeadModel, length: int, references: int, apart: int
 ) -> Iterator[Example]:
-    """Examples of one clip; none when its face is lost, small, or turns too far.
+    """Examples of one shot, drawn from its references; where heads turn too far there are none.
 
     Args:
-        frames: [T, H0, W0, 3] uint8.
-        name: Of the clip.
-        landmarker: Tracks the face.
+        track: The shot.
         head: The parametric head.
-        size: Side of the crop in px.
         length: Frames of an example, F.
-        min_face: Width in px of faces that are large enough.
+        references: How many to draw from at most.
+        apart: Frames from an example's first to the next one's, for each reference.
     """
-    pictures = frames.float() / 255
-    tracked = landmarker.track(pictures)
-    good = [
-        i for i, face in enumerate(tracked) if face is not None and face_width(face) >= min_face
-    ]
-    if len(good) < length or good[0] != 0:
+    if len(track.frames) < length:
         return
-    first = tracked[0]
-    assert first is not None
-    portrait = prepare_portrait(
-        pictures[0], landmarker=landmarker, head=head, size=size, landmarks=first.landmarks
-    )
-    drawing = MotionFrames(head, portrait)
-    faces = [one for i in good if (one := tracked[i]) is not None]
-    motion = tracked_motion(portrait, faces, head, drawing.mesh)
-    corner, ratio = portrait.to_source[:, 2], float(portrait.to_source[0, 0])
-    near = (motion.head_rotation[:, 1].abs() < MAX_YAW).tolist()
-    reference = as_bytes(portrait.image[None])
-    for start in range(0, len(good) - length + 1, length):
-        part = slice(start, start + length)
-        if not all(near[part]) or good[part][-1] - good[part][0] != length - 1:
-            continue
-        drawn = drawing.draw(
-            motion.coefficients[part], motion.head_rotation[part], motion.head_translation[part]
-        )
-        points = torch.stack([(face.landmarks[:, :2] - corner) / ratio for face in faces[part]])
-        matters = weights(points, size)[..., None].expand(-1, -1, -1, 3)
-        target = crop(pictures[good[part]], portrait)
-        yield Example(
-            clip=name,
-            reference=reference,
-            motion=as_bytes(drawn),
-            target=as_bytes(target),
-            weight=as_bytes(matters),
-        )
-
-
-def crop(pictures: Tensor, portrait: Portrait) -> Tensor:
-    """The portrait's crop of other frames of its clip, [T, size, size, 3].
-
-    The same way as the portrait's own, so that an unmoved frame is the reference exactly.
-    """
-    size = portrait.image.shape[0]
-    ratio, left, top = (round(float(v), 6) for v in portrait.to_source[[0, 0, 1], [0, 2, 2]])
-    side = round(ratio * size)
-    rows = torch.arange(round(top), round(top) + side).clamp(0, pictures.shape[1] - 1)
-    columns = torch.arange(round(left), round(left) + side).clamp(0, pictures.shape[2] - 1)
-    square = pictures[:, rows][:, :, columns].permute(0, 3, 1, 2)
-    if side != size:
-        square = F.interpolate(square, (size, size), mode="bicubic", antialias=True)
-    return square.permute(0, 2, 3, 1).clamp(0, 1)
-
-
-def face_width(face: Face) -> float:
-    """In px, ear to ear of the mesh."""
-    return float(face.landmarks[:, 0].max() - face.landmarks[:, 0].min())
-
-
-def as_bytes(pictures: Tensor) -> Tensor:
-    """Pictures 0..1 as uint8."""
-    return (pictures * 255).round().clamp(0, 255).to(torch.uint8)
-
-
-class ShardWriter:
-    """Writes examples into files of at most 64 MB; pictures are WebP without loss."""
-
-    def __init__(self, folder: Path, limit: float = SHARD) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.limit = folder, limit
-        self.count = self.size = self.shards = 0
-        self.tensors: dict[str, Tensor] = {}
-        self.clips: list[str] = []
-
-    def add(self, example: Example) -> None:
-        """Take an example; a full shard goes to disk first."""
-        packed = {
-            f"{field}.{i}": _pack(one)
-            for field in FIELDS
-            for i, one in enumerate(getattr(example, field))
-        }
-        for field in SIGNALS:
-            if (signal := getattr(example, field)) is not None:
-                packed[f"{field}.0"] = signal.half()
-        size = sum(one.numel() for one in packed.values())
-        if self.tensors and self.size + size > self.limit:
-            self.close()
-        self.tensors.update({f"{self.count}.{key}": one for key, one in packed.items()})
-        self.clips.append(example.clip)
-        self.count, self.size = self.count + 1, self.size + size
-
-    def close(self) -> None:
-        """Write what is left."""
-        if not self.tensors:
-            return
-        header = {"format": FORMAT, "clips": json.dumps(self.clips)}
-        save_file(self.tensors, self.folder / f"shard_{self.shards:04}.safetensors", header)
-        self.shards += 1
-        self.count = self.size = 0
-        self.tensors, self.clips = {}, []
-
-
-def read_shard(path: Path) -> Iterator[Example]:
-    """The examples of a shard, one by one.
-
-    Raises:
-        ValueError: It is no shard.
-    """
-    with safe_open(path, framework="pt") as file:
-        header = file.metadata() or {}
-        if header.get("format") != FORMAT:
-            raise ValueError(f"'{path.name}' is no shard of render data. Make it by render_data.")
-        keys = sorted(file.keys(), key=lambda key: int(key.rsplit(".", 1)[1]))
-        for i, clip in enumerate(json.loads(header["clips"])):
-            fields = {
-                field: torch.stack(
-                    [_unpack(file.get_tensor(k)) for k in keys if k.startswith(f"{i}.{field}.")]
+    runs = [
+        start
+        for start in range(len(track.frames) - length + 1)
+        if int(track.times[start + length - 1] - track.times[start]) == length - 1
+    ]
+    for number in range(min(references, len(track.places))):
+        portrait = portrait_of(track, number, head)
+        drawing = MotionFrames(head, portrait)
+        motion = tracked_motion(portrait, track.faces(), head, drawing.mesh)
+        near = motion.head_rotation[:, 1].abs() < MAX_YAW
+        last = -apart + (number * apart) // max(references, 1)  # other frames for each reference
+        for start in runs:
+            part = slice(start, start + length)
+            if start < last + apart or not bool(near[part].all()):
+                continue
+            last = start
+            drawn = as_bytes(
+                drawing.draw(
+                    motion.coefficients[part],
+                    motion.head_rotation[part],
+                    motion.head_translation[part],
                 )
-                for field in FIELDS
-            }
-            signals = {
-                field: file.get_tensor(f"{i}.{field}.0").float()
-                for field in SIGNALS
-                if f"{i}.{field}.0" in keys
-            }
-            yield Example(clip=clip, **fields, **signals)
+            )
+            target = drawn.clone()  # where the track holds nothing there is nothing to learn
+            top, left = track.corner
+            height, width = track.frames.shape[1:3]
+            target[:, top : top + height, left : left + width] = track.frames[part]
+            matters = weights(track.landmarks[part], track.size)
+            yield Example(
+                clip=track.clip,
+                reference=track.references[number : number + 1],
+                motion=drawn,
+                target=target,
+                weight=as_bytes(matters[..., None].expand(-1, -1, -1, 3)),
+            )
 
 
-def _pack(picture: Tensor) -> Tensor:
-    buffer = io.BytesIO()
-    Image.fromarray(picture.contiguous().numpy()).save(buffer, "WEBP", lossless=True, quality=30)
-    return torch.frombuffer(bytearray(buffer.getvalue()), dtype=torch.uint8)
-
-
-def _unpack(data: Tensor) -> Tensor:
-    with Image.open(io.BytesIO(data.numpy().tobytes())) as file:
-        return torch.from_numpy(np.array(file.convert("RGB")))
+def _draw(
+    number: int, *, tracks: Path, out: Path, length: int, references: int, apart: int, raw: bool
+) -> str:
+    """Write the shards of one track; what is to be printed."""
+    torch.set_num_threads(1)
+    (track,) = read_tracks(tracks, [number])
+    writer = ShardWriter(out, name=f"shard_{number:03}", raw=raw)
+    count = 0
+    for example in examples_of_track(
+        track,
+        head=HeadModel.from_checkpoint(),
+        length=length,
+        references=references,
+        apart=apart,
+    ):
+        writer.add(example)
+        count += 1
+    writer.close()
+    return f"{track.clip}, frames from {int(track.times[0])}: {count} examples"
 
 
 def main() -> None:
-    """Make shards of all clips of a folder."""
+    """Make shards of all tracks of a file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--clips", type=Path, required=True)
+    parser.add_argument("--tracks", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--frames", type=int, default=8)
-    parser.add_argument("--face", type=float, default=100.0, help="smallest face in px")
+    parser.add_argument("--references", type=int, default=3)
+    parser.add_argument("--apart", type=int, default=8, help="frames between examples")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--raw", action="store_true")
     args = parser.parse_args()
-    landmarker, head = FaceLandmarker.from_checkpoint(), HeadModel.from_checkpoint()
-    writer = ShardWriter(args.out)
-    for path in sorted(p for e in ("webp", "gif", "png") for p in args.clips.rglob(f"*.{e}")):
-        count = 0
-        try:
-            found = examples_of_clip(
-                read_clip(path),
-                path.stem,
-                landmarker=landmarker,
-                head=head,
-                size=args.size,
-                length=args.frames,
-                min_face=args.face,
-            )
-            for example in found:
-                writer.add(example)
-                count += 1
-        except (ValueError, OSError) as error:
-            print(f"{path.name}: left out ({error})")
-            continue
-        print(f"{path.name}: {count} examples")
-    writer.close()
+    draw = partial(
+        _draw,
+        tracks=args.tracks,
+        out=args.out,
+        length=args.frames,
+        references=args.references,
+        apart=args.apart,
+        raw=args.raw,
+    )
+    count = sum(1 for _ in read_tracks(args.tracks))
+    with ProcessPoolExecutor(args.workers) as pool:
+        for line in pool.map(draw, range(count)):
+            print(line, flush=True)
 
 
 if __name__ == "__main__":

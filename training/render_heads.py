@@ -1,9 +1,12 @@
 """Examples for the renderer from renders of the head that speak, where every pixel is known.
 
-    python -m synchrorama.training.render_heads --speech FOLDER --out FOLDER
-        [--size 256] [--frames 4] [--heads 60] [--seed 0]
+    python -m synchrorama.training.render_heads --speech FOLDER --acts FILE
+        [--frames 8] [--heads 60] [--each 3] [--seed 0]
+    python -m synchrorama.training.render_heads --acts FILE --out FOLDER
+        [--size 256] [--seed 0] [--workers 1] [--raw]
 
-FOLDER holds recordings named as emoDB's are, whose sixth letter is the emotion. Each head has a
+FOLDER holds recordings named as emoDB's are, whose sixth letter is the emotion. The first command
+has them heard and writes down what heads do to say them, the second films it. Each head has a
 shape, skin, lips, teeth and light of its own; the reference is its render at rest, the target its
 render while it speaks, lit in the mouth by what reaches there. Its tongue rises with the share of
 high sound, as it does for front vowels and hisses: nothing but the sound tells where it is.
@@ -14,18 +17,21 @@ Shapes: F frames, V vertices, Q triangles, H W px.
 from __future__ import annotations
 
 import argparse
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..models.emotion.direct import direct_emotion, parse_direction
 from ..models.emotion.fusion import EmotionFusion
 from ..models.head import HeadModel, project, rotation_matrix
 from ..models.landmarks import LOWER_LIP, UPPER_LIP
-from ..models.media import read_audio
 from ..models.motion.audio_to_motion import AudioToMotion, motion_from_audio
 from ..models.motion.dials import Dials
 from ..models.motion.frames import MotionFrames
@@ -35,7 +41,9 @@ from ..models.raster import interpolate, rasterise
 from ..models.render.clip import speech_windows
 from ..models.speech import frame_count
 from ..models.types import ARKIT_INDEX, FittedHead, Portrait
-from .render_data import Example, ShardWriter, as_bytes, weights
+from .render_data import weights
+from .render_shards import Example, ShardWriter
+from .render_tracks import as_bytes
 
 FPS, SECONDS = 25.0, 2.4
 SAMPLES = 2  # per pixel and axis
@@ -53,6 +61,7 @@ LIP_REACH, BROW_REACH = 0.022, 0.028  # head units from a landmark
 BROWS = (70, 63, 105, 66, 107, 336, 296, 334, 293, 300)
 SURFACE = 0.04  # head units from a landmark within which skin is the face's outside
 RAISE = 0.07  # head units that the tongue rises at most
+MEL_STEPS = 40  # to 1 of mel features, -2 to 3, in files
 HIGH = 40  # mel band from which sound is high, about 2 kHz
 
 
@@ -257,55 +266,105 @@ def head_examples(
     )
 
 
+def write_acts(speech: Path, path: Path, *, heads: int, each: int, frames: int, seed: int) -> None:
+    """What heads do to say pieces of recordings: a file of tensors [heads, each, F, ...].
+
+    Args:
+        speech: Folder of recordings.
+        path: Of the file.
+        heads: How many.
+        each: Pieces of a recording.
+        frames: F of a piece.
+        seed: Of recordings and pieces.
+    """
+    from ..models.media import read_audio  # not needed where the file is there already
+
+    generator = torch.Generator().manual_seed(seed)
+    model, fusion = AudioToMotion.from_checkpoint(), EmotionFusion.from_checkpoint()
+    files = sorted(speech.rglob("*.flac"))
+    acts: dict[str, list[Tensor]] = {}
+    for number in range(heads):
+        recording = files[int(torch.randint(len(files), (), generator=generator))]
+        waveform, rate = read_audio(recording)
+        waveform = waveform[..., : round(SECONDS * rate)]
+        count = frame_count(waveform.shape[-1], rate, FPS)
+        felt = direct_emotion(fusion, parse_direction(EMODB[recording.stem[5]]), count, FPS)
+        motion = motion_from_audio(
+            model, waveform, rate, fps=FPS, seed=number, emotion=felt, dials=Dials(head=0.6)
+        )
+        signals = {
+            "coefficients": motion.coefficients,
+            "rotation": motion.head_rotation,
+            "mel": speech_windows(waveform, rate, count, FPS),
+            "emotion": felt.embedding,
+        }
+        starts = torch.randint(max(count - frames, 1), (each,), generator=generator).tolist()
+        for name, one in signals.items():
+            pieces = torch.stack([one[start : start + frames] for start in starts])
+            acts.setdefault(name, []).append(
+                (pieces * MEL_STEPS).round().to(torch.int8) if name == "mel" else pieces.half()
+            )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({name: torch.stack(ones) for name, ones in acts.items()}, path)
+
+
+def _film(number: int, *, acts: Path, out: Path, size: int, seed: int, raw: bool) -> str:
+    """Write the shards of one head; what is to be printed."""
+    torch.set_num_threads(1)
+    act = {name: one[number].float() for name, one in load_file(acts).items()}
+    act["mel"] /= MEL_STEPS
+    head = HeadModel.from_checkpoint()
+    actor = cast_actor(head, size, torch.Generator().manual_seed(1000 * seed + number))
+    writer = ShardWriter(out, name=f"shard_{number:04}", raw=raw)
+    for k in range(len(act["mel"])):
+        writer.add(
+            head_examples(
+                head,
+                actor,
+                act["coefficients"][k],
+                act["rotation"][k],
+                act["mel"][k],
+                act["emotion"][k],
+                f"head{seed}_{number}",
+            )
+        )
+    writer.close()
+    return f"head {number}"
+
+
 def main() -> None:
-    """Make shards."""
+    """Write acts, or shards."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--speech", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--acts", type=Path, required=True)
+    parser.add_argument("--speech", type=Path)
+    parser.add_argument("--out", type=Path)
     parser.add_argument("--size", type=int, default=256)
-    parser.add_argument("--frames", type=int, default=4)
+    parser.add_argument("--frames", type=int, default=8)
     parser.add_argument("--heads", type=int, default=60)
     parser.add_argument("--each", type=int, default=3, help="examples of a head")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--raw", action="store_true")
     args = parser.parse_args()
-    generator = torch.Generator().manual_seed(args.seed)
-    head, model = HeadModel.from_checkpoint(), AudioToMotion.from_checkpoint()
-    fusion = EmotionFusion.from_checkpoint()
-    files = sorted(args.speech.rglob("*.flac"))
-    writer = ShardWriter(args.out)
-    for number in range(args.heads):
-        path = files[int(torch.randint(len(files), (), generator=generator))]
-        waveform, rate = read_audio(path)
-        waveform = waveform[..., : round(SECONDS * rate)]
-        count = frame_count(waveform.shape[-1], rate, FPS)
-        felt = direct_emotion(fusion, parse_direction(EMODB[path.stem[5]]), count, FPS)
-        motion = motion_from_audio(
-            model,
-            waveform,
-            rate,
-            fps=FPS,
-            seed=number,
-            emotion=felt,
-            dials=Dials(head=0.6),
+    if args.speech:
+        write_acts(
+            args.speech,
+            args.acts,
+            heads=args.heads,
+            each=args.each,
+            frames=args.frames,
+            seed=args.seed,
         )
-        mel = speech_windows(waveform, rate, count, FPS)
-        actor = cast_actor(head, args.size, generator)
-        for _ in range(args.each):
-            start = int(torch.randint(max(count - args.frames, 1), (), generator=generator))
-            part = slice(start, start + args.frames)
-            writer.add(
-                head_examples(
-                    head,
-                    actor,
-                    motion.coefficients[part],
-                    motion.head_rotation[part],
-                    mel[part],
-                    felt.embedding[part],
-                    f"head{args.seed}_{number}",
-                )
-            )
-        print(f"head {number} of {args.heads}", flush=True)
-    writer.close()
+    if not args.out:
+        return
+    with safe_open(args.acts, framework="pt") as file:
+        heads = file.get_slice("mel").get_shape()[0]
+    film = partial(
+        _film, acts=args.acts, out=args.out, size=args.size, seed=args.seed, raw=args.raw
+    )
+    with ProcessPoolExecutor(args.workers) as pool:
+        for line in pool.map(film, range(heads)):
+            print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ class SyncJudge(nn.Module):
         seen = nn.functional.normalize(seen, dim=1)
         likeness = heard.transpose(1, 2) @ seen / 0.1  # [B, N, N]
         count = likeness.shape[1]
-        place = torch.arange(count)
+        place = torch.arange(count, device=likeness.device)
         apart = (place[:, None] - place).abs()
         likeness = likeness.masked_fill((apart > 0) & (apart <= NEAR), -torch.inf)
         partner = place.expand(likeness.shape[0], count).flatten()

@@ -215,9 +215,14 @@ class UNet(nn.Module):
         if banks.parts:
             parts = tuple((box, self.cache(one)) for box, one in banks.parts)
             return Cache(keys_values=(), banks=banks, parts=parts)
+        first = tuple(bank[:1] for bank in banks.attention)
+        return replace(self.cache_rows(replace(banks, attention=first)), banks=banks)
+
+    def cache_rows(self, banks: Banks) -> Cache:
+        """Each row of the banks as keys and values: references of as many clips."""
         pairs = zip(self._attentions(), banks.attention, strict=True)
         return Cache(
-            keys_values=tuple(layer.keys_values(bank[:1]) for layer, bank in pairs), banks=banks
+            keys_values=tuple(layer.keys_values(bank) for layer, bank in pairs), banks=banks
         )
 
     def _attentions(self) -> list[SpatialTransformer]:

@@ -18,6 +18,7 @@ from synchrorama.training.articulation import (
     examples,
     grow,
     piece,
+    stacked,
     train,
 )
 from synchrorama.training.phones import Phone
@@ -54,7 +55,7 @@ def test_ten_steps_lower_the_loss(without: tuple[str, ...]) -> None:
     optimizer = torch.optim.AdamW(lesson.parameters(), lr=1e-2)
     losses = []
     for _ in range(11):
-        loss = lesson([item, item], frozenset(without))
+        loss = lesson(stacked([item, item]), frozenset(without))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

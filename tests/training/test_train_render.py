@@ -8,6 +8,7 @@ import pytest
 import torch
 from synchrorama.models.checkpoint import load_checkpoint
 from synchrorama.models.head import HeadModel
+from synchrorama.models.landmarks import LOWER_LIP
 from synchrorama.models.media import read_image
 from synchrorama.models.motion.frames import MotionFrames
 from synchrorama.models.portrait.fit import MESH_LANDMARKS
@@ -18,36 +19,52 @@ from synchrorama.models.render.codec import PixelUnshuffle
 from synchrorama.models.render.config import TINY, RendererConfig
 from synchrorama.models.render.unet import Conditions, UNet
 from synchrorama.models.types import ARKIT_INDEX, Face
+from synchrorama.training import render
 from synchrorama.training.render import (
     FORMAT,
-    Spot,
     TrainingConfig,
-    batched,
-    caches,
+    bank_of,
+    cache_of,
     examples_in,
     middles_of,
     picture_loss,
+    seen_on,
     spot_loss,
-    spot_of,
+    spots_of,
     train,
 )
-from synchrorama.training.render_data import (
+from synchrorama.training.render_data import examples_of_track, tracked_motion
+from synchrorama.training.render_heads import cast_actor, head_examples, raised_tongue
+from synchrorama.training.render_pairs import reopened_examples
+from synchrorama.training.render_shards import Example, ShardWriter, read_shard
+from synchrorama.training.render_tracks import (
     LIDS,
     LIPS,
-    Example,
-    ShardWriter,
     as_bytes,
-    examples_of_clip,
-    read_shard,
-    tracked_motion,
+    gap,
+    read_tracks,
+    references_of,
+    shots,
+    tracks_of_clip,
+    write_tracks,
 )
-from synchrorama.training.render_heads import cast_actor, head_examples, raised_tongue
-from synchrorama.training.render_pairs import gap, reopened_examples
 
 SIZE, FRAMES = 32, 4
 SHORT = TrainingConfig(
-    steps=10, rate=3e-3, warm_up=1, every=10, drop=0.0, batch=2, side=24, teach=0.0, own=0.0
+    steps=10,
+    rate=3e-3,
+    warm_up=1,
+    every=10,
+    drop=0.0,
+    batch=2,
+    windows=((16, 24), (8, 16)),
+    scale=0.0,
+    turn=0.0,
+    mouths=1.0,
+    teach=0.0,
+    own=0.0,
 )
+CPU = torch.device("cpu")
 
 
 def example(seed=0):
@@ -91,12 +108,20 @@ def test_another_file_is_no_shard(tmp_path):
         next(read_shard(tmp_path / "other.safetensors"))
 
 
-def test_held_out_clips_are_never_seen(shards):
-    (folder,) = examples_in(shards, {"clip1", "clip4"})
-    names = {one.clip for one in folder}
-    assert names == {"clip0", "clip2", "clip3", "clip5"}
+def test_pixels_may_be_kept_raw(tmp_path):
+    writer = ShardWriter(tmp_path, name="other", raw=True)
+    writer.add(example())
+    writer.close()
+    (one,) = read_shard(tmp_path / "other_0000.safetensors")
+    assert torch.equal(one.target, example().target)
+
+
+def test_held_out_clips_are_never_seen(shards, tmp_path):
+    names = [one.clip for one in examples_in(shards, {"clip1", "clip4"})]
+    assert names == ["clip0", "clip2", "clip3", "clip5"]
     with pytest.raises(ValueError, match="Hold out fewer"):
-        examples_in(shards, {f"clip{i}" for i in range(6)})
+        everyone = frozenset(f"clip{i}" for i in range(6))
+        train(TINY, SHORT, [shards], tmp_path / "run", device=CPU, held_out=everyone)
 
 
 def test_signals_are_kept(tmp_path):
@@ -122,31 +147,38 @@ def test_windows_lie_on_mouth_and_eyes():
     assert middles_of(torch.zeros(8, 8))[0].tolist() == [4, 4]
 
 
+def bank(*seeds):
+    return bank_of([example(seed) for seed in seeds or (0,)], CPU)
+
+
 def test_a_window_is_the_same_place_in_all_pictures():
-    one = example()
-    for seed in range(4):
-        spot = spot_of(one, SHORT, torch.Generator().manual_seed(seed))
-        assert spot.motion.shape == spot.target.shape == (FRAMES, 3, 18, 24)
+    config = replace(SHORT, scale=0.2, turn=0.1)
+    for seed in range(6):
+        spot = spots_of(bank(), config, torch.Generator().manual_seed(seed))
+        assert spot.motion.shape == spot.target.shape == (2 * FRAMES, 3, 16, 24)
         assert torch.equal(spot.reference[0], spot.motion[0])
         differs = (spot.motion != spot.target).any(1)
         assert differs.any()
         assert bool((spot.share[:, 0][differs] > 0).all())
 
 
+def test_windows_without_a_turn_are_pixels_of_the_picture():
+    """What is only cut out and mirrored is not blurred."""
+    board = torch.zeros(FRAMES, SIZE, SIZE, 3, dtype=torch.uint8)
+    board[:, ::2, ::2] = board[:, 1::2, 1::2] = 255
+    one = bank_of([replace(example(), motion=board, target=board)], CPU)
+    spot = spots_of(one, SHORT, torch.Generator().manual_seed(0))
+    for channel in spot.motion[0]:
+        assert len((channel * 1e4).round().unique()) == 2  # black and a light, nothing between
+    assert torch.equal(spot.motion, spot.target)
+
+
 def test_pictures_stand_still_beside_clips():
-    clip = spot_of(example(), SHORT, torch.Generator().manual_seed(0))
-    still = Spot(
-        reference=clip.reference,
-        motion=clip.motion[:1],
-        target=clip.target[:1],
-        share=clip.share[:1],
-        emotion=None,
-        speech=None,
-    )
-    both = batched([clip, still])
-    assert len(both.reference) == 2
-    assert torch.equal(both.motion[:FRAMES], clip.motion)
-    assert torch.equal(both.motion[FRAMES:], clip.motion[:1].expand(FRAMES, -1, -1, -1))
+    still = example(1)
+    still = replace(still, **{k: getattr(still, k)[:1] for k in ("motion", "target", "weight")})
+    both = bank_of([example(), still], CPU)
+    assert both.motion.shape[:2] == (2, FRAMES)
+    assert torch.equal(both.motion[1], both.motion[1, :1].expand(FRAMES, -1, -1, -1))
 
 
 def test_each_clip_of_a_batch_reads_its_own_reference():
@@ -155,7 +187,7 @@ def test_each_clip_of_a_batch_reads_its_own_reference():
         network.conv_out.weight.normal_()
     x, pictures = torch.rand(4, 12, 8, 8), torch.rand(2, 12, 8, 8)
     times = torch.full((4,), 300.0)
-    given = Conditions(motion=x, reference=caches(network, pictures, 2))
+    given = Conditions(motion=x, reference=cache_of(network, pictures, 2))
     both = network(x, times, given, 2)
     for i in range(2):
         part = slice(2 * i, 2 * i + 2)
@@ -170,7 +202,7 @@ def loss_of(network):
                 spot_loss(
                     network,
                     PixelUnshuffle(TINY.downscale),
-                    spot_of(example(seed), SHORT, torch.Generator().manual_seed(seed)),
+                    spots_of(bank(seed), SHORT, torch.Generator().manual_seed(seed)),
                     SHORT,
                     torch.Generator().manual_seed(seed),
                 )[0]
@@ -181,25 +213,50 @@ def loss_of(network):
 
 def test_ten_steps_lower_the_loss(shards, tmp_path):
     before = loss_of(UNet(TINY.denoiser))
-    trained = train(TINY, SHORT, shards, tmp_path / "run", device=torch.device("cpu"))
+    dev = frozenset({"clip5"})
+    trained = train(TINY, SHORT, [shards], tmp_path / "run", device=CPU, dev=dev)
     assert loss_of(trained) < 0.9 * before
     log = (tmp_path / "run" / "log.jsonl").read_text(encoding="utf-8").splitlines()
-    assert [json.loads(line)["step"] for line in log] == [10]
+    (record,) = [json.loads(line) for line in log]
+    assert record["step"] == 10
+    assert record["gain"] > 0.02  # on a clip that it was not trained on
 
 
-def test_going_on_is_as_if_never_interrupted(shards, tmp_path):
-    device = torch.device("cpu")
-    config = replace(SHORT, steps=4, every=2)
-    whole = train(TINY, config, shards, tmp_path / "whole", device=device)
-    train(TINY, replace(config, steps=2), shards, tmp_path / "parts", device=device)
-    parts = train(TINY, config, shards, tmp_path / "parts", device=device)
+def test_what_is_seen_is_zero_for_a_network_that_changes_nothing():
+    seen = seen_on(UNet(TINY.denoiser), PixelUnshuffle(TINY.downscale), bank(0, 1), SHORT)
+    assert seen["gain"] == 0
+    assert seen["sharp"] == seen["sharp_motion"]
+
+
+def test_time_ends_training_too(shards, tmp_path):
+    config = replace(SHORT, steps=10**9, seconds=0.5, every=10**9)
+    train(TINY, config, [shards], tmp_path, device=CPU)
+    (record,) = (tmp_path / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    assert json.loads(record)["step"] > 0
+
+
+def test_going_on_is_as_if_never_interrupted(shards, tmp_path, monkeypatch):
+    config = replace(SHORT, steps=4, every=2, adversary=0.1, adversary_from=0.0)
+    whole = train(TINY, config, [shards], tmp_path / "whole", device=CPU)
+    saved = render._save
+
+    def save_and_stop(*arguments):
+        saved(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(render, "_save", save_and_stop)
+    with pytest.raises(KeyboardInterrupt):
+        train(TINY, config, [shards], tmp_path / "parts", device=CPU)
+    monkeypatch.undo()
+    assert torch.load(tmp_path / "parts" / "state.pt", weights_only=True)["step"] == 2
+    parts = train(TINY, config, [shards], tmp_path / "parts", device=CPU)
     for key, value in whole.state_dict().items():
         assert torch.equal(value, parts.state_dict()[key]), key
 
 
 def test_weights_load_into_the_renderer(shards, tmp_path):
     config = replace(SHORT, steps=1, every=1)
-    train(TINY, config, shards, tmp_path, device=torch.device("cpu"))
+    train(TINY, config, [shards], tmp_path, device=CPU)
     tensors, header = load_checkpoint(tmp_path / "weights.safetensors", FORMAT)
     renderer = RendererConfig.from_json(header)
     assert renderer == TINY
@@ -229,15 +286,10 @@ def test_grain_tells_blur_from_a_detail_that_is_a_pixel_off():
     )
 
 
-def test_an_adversary_trains_along_and_resumes(shards, tmp_path):
-    device = torch.device("cpu")
-    config = replace(SHORT, steps=4, every=2, adversary=0.1, adversary_from=1)
-    whole = train(TINY, config, shards, tmp_path / "whole", device=device)
-    train(TINY, replace(config, steps=2), shards, tmp_path / "parts", device=device)
-    parts = train(TINY, config, shards, tmp_path / "parts", device=device)
-    for key, value in whole.state_dict().items():
-        assert torch.equal(value, parts.state_dict()[key]), key
-    last = (tmp_path / "whole" / "log.jsonl").read_text(encoding="utf-8").splitlines()[-1]
+def test_an_adversary_trains_along(shards, tmp_path):
+    config = replace(SHORT, steps=4, every=2, adversary=0.1, adversary_from=0.25)
+    train(TINY, config, [shards], tmp_path, device=CPU)
+    last = (tmp_path / "log.jsonl").read_text(encoding="utf-8").splitlines()[-1]
     assert json.loads(last)["verdict"] > 0
 
 
@@ -250,19 +302,13 @@ def test_a_mouth_is_closed_and_opened_again():
     wide[ARKIT_INDEX["jawOpen"]] = 0.7
     still = torch.zeros(1, 3)
     open_mouth = as_bytes(MotionFrames(head, portrait).draw(wide[None], still, still))
-    found = list(
-        reopened_examples(
-            open_mouth,
-            "open",
-            landmarker=landmarker,
-            head=head,
-            size=128,
-            length=4,
-            min_face=60,
-            generator=torch.Generator().manual_seed(0),
-        )
+    (track,) = tracks_of_clip(
+        open_mouth, "open", landmarker=landmarker, head=head, size=128, min_face=60
     )
-    assert len(found) == 1
+    found = list(
+        reopened_examples(track, head=head, variants=2, generator=torch.Generator().manual_seed(0))
+    )
+    assert len(found) == 2
     gaps = [
         float(gap(landmarker.faces(picture[0].float() / 255)[0].landmarks))
         for picture in (found[0].reference, found[0].motion, found[0].target)
@@ -301,31 +347,80 @@ def test_high_sounds_raise_the_tongue():
 
 
 @pytest.fixture(scope="module")
-def still(request):
+def still():
     sample = Path(__file__).resolve().parents[2] / "workflows" / "sample_portrait.png"
     return (read_image(sample) * 255).round().to(torch.uint8)
 
 
-def test_a_clip_that_stands_still_is_its_own_motion(still):
-    """Tracked and drawn again, a still picture is itself: nothing is left to learn."""
-    found = list(
-        examples_of_clip(
-            still[None].expand(3, -1, -1, -1),
+@pytest.fixture(scope="module")
+def found(still):
+    """Four equal frames, tracked."""
+    return list(
+        tracks_of_clip(
+            still[None].expand(4, -1, -1, -1),
             "still",
             landmarker=FaceLandmarker.from_checkpoint(),
             head=HeadModel.from_checkpoint(),
             size=128,
-            length=2,
             min_face=60,
         )
     )
-    assert len(found) == 1
-    one = found[0]
+
+
+def test_a_clip_that_stands_still_is_its_own_motion(found):
+    """Tracked and drawn again, a still picture is itself: nothing is left to learn."""
+    head = HeadModel.from_checkpoint()
+    examples = list(examples_of_track(found[0], head=head, length=2, references=2, apart=2))
+    assert len(examples) >= 3
+    one = examples[0]
     assert one.target.shape == one.motion.shape == (2, 128, 128, 3)
-    assert torch.equal(one.target[0], one.reference[0])
     off = (one.motion.float() - one.target.float()).abs()
     assert off.mean() < 1.0
     assert 0.01 < (one.weight > 0).float().mean() < 0.3
+    assert torch.equal(one.reference[0], found[0].references[0])
+
+
+def test_frames_that_are_not_neighbours_are_no_example(found):
+    gone = replace(found[0], times=torch.tensor([0, 1, 5, 9]))
+    head = HeadModel.from_checkpoint()
+    examples = list(examples_of_track(gone, head=head, length=2, references=1, apart=1))
+    assert len(examples) == 1
+
+
+def test_tracks_come_back_from_a_file(found, tmp_path):
+    write_tracks(found, tmp_path / "tracks.safetensors", None)
+    (one,) = read_tracks(tmp_path / "tracks.safetensors")
+    assert list(read_tracks(tmp_path / "tracks.safetensors", [1])) == []
+    assert torch.equal(one.frames, found[0].frames)
+    assert torch.equal(one.references, found[0].references)
+    assert (one.landmarks - found[0].landmarks).abs().max() < 0.01
+    assert (one.coefficients - found[0].coefficients).abs().max() < 1e-3
+    assert (one.corner, one.places, one.clip) == (found[0].corner, found[0].places, "still")
+    write_tracks(found, tmp_path / "small.safetensors")
+    (small,) = read_tracks(tmp_path / "small.safetensors")
+    assert (small.frames.float() - one.frames.float()).abs().mean() < 3
+
+
+def test_another_file_holds_no_tracks(shards):
+    with pytest.raises(ValueError, match=r"holds no tracks"):
+        next(read_tracks(shards[0]))
+
+
+def test_a_clip_is_cut_where_its_shot_changes():
+    frames = torch.zeros(6, 40, 40, 3, dtype=torch.uint8)
+    frames[4:] = 200
+    assert shots(frames) == [(0, 4), (4, 6)]
+    assert shots(frames[:1]) == [(0, 1)]
+
+
+def test_references_are_the_most_closed_and_the_most_open_mouth(found):
+    landmarks = found[0].landmarks[:1].expand(6, -1, -1).clone()
+    lower = [k for row in LOWER_LIP for k in row]
+    landmarks[:, lower, 1] += torch.tensor([3.0, 2.0, 1.0, 9.0, 2.0, 2.0])[:, None]
+    chosen = references_of(landmarks, 4)
+    assert chosen[:3] == (0, 2, 3)
+    assert len(set(chosen)) == 4
+    assert references_of(landmarks[:1]) == (0,)
 
 
 def test_tracking_finds_lips_and_lids_of_the_drawn_mesh(still):
@@ -354,15 +449,14 @@ def test_tracking_finds_lips_and_lids_of_the_drawn_mesh(still):
     assert found.coefficients.min() >= 0 and found.coefficients.max() <= 1
 
 
-def test_a_clip_without_a_face_gives_nothing(still):
+def test_a_clip_without_a_face_gives_nothing():
     blank = torch.full((3, 96, 96, 3), 128, dtype=torch.uint8)
-    found = examples_of_clip(
+    found = tracks_of_clip(
         blank,
         "blank",
         landmarker=FaceLandmarker.from_checkpoint(),
         head=HeadModel.from_checkpoint(),
         size=128,
-        length=2,
         min_face=60,
     )
     assert list(found) == []
