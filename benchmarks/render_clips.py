@@ -41,8 +41,8 @@ from synchrorama.models.render.region import refine_boxes, refine_region
 from synchrorama.models.render.sample import Sampling, sample, with_network
 from synchrorama.models.render.unet import Conditions, UNet
 from synchrorama.models.render.weights import BUILTIN_FILE, load_renderer
-from synchrorama.training.render import middles_of
 from synchrorama.training.render_shards import Example, read_shard
+from synchrorama.training.render_windows import middles_of
 from torch import Tensor
 
 LIPS = (*MOUTH_CORNERS, *INNER_LIPS, *UPPER_LIP[-1], *LOWER_LIP[-1])

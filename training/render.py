@@ -28,7 +28,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..models.checkpoint import save_checkpoint
 from ..models.render.codec import PixelUnshuffle
@@ -36,11 +36,12 @@ from ..models.render.config import BUILTIN, RendererConfig
 from ..models.render.sample import Sampling
 from ..models.render.spatial import Banks, Cache
 from ..models.render.unet import Conditions, UNet
+from .render_losses import Adversary, adversary_loss, against_adversary, picture_loss
 from .render_shards import Example, read_shard
+from .render_windows import Bank, Spot, WindowConfig, bank_of, spots_of
 
 FORMAT = "synchrorama.renderer"
 SOURCE = "Trained from scratch on tracked clips; see the model card."
-WINDOWS = ((80, 96), (48, 112))  # px, height and width, around a mouth and around both eyes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +52,7 @@ class TrainingConfig:
     seconds: float = 0.0  # in which to train instead, the rate falling with what is left of them
     rate: float = 1e-3  # of AdamW, after the warm-up
     warm_up: int = 200  # steps
-    windows: tuple[tuple[int, int], tuple[int, int]] = WINDOWS
-    batch: int = 3  # windows, of one example each
-    mouths: float = 0.7  # how often the windows of a step lie on mouths; else on eyes
-    scale: float = 0.2  # by how much of its size a window is enlarged or shrunk at most
-    turn: float = 0.1  # radians by which it is turned at most
+    windows: WindowConfig = WindowConfig()  # what a step sees
     noise: tuple[float, float] = (0.25, 0.5)  # share of noise at which sampling starts
     teach: float = 0.1  # how often a state of the way is made from the truth
     own: float = 0.4  # how often from the network's own first answer; else it is the first state
@@ -70,146 +67,6 @@ class TrainingConfig:
     mean: float = 0.998  # of the running mean of the weights
     every: int = 500  # steps between states on disk
     seed: int = 0
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Bank:
-    """A folder's examples on the device, one after the other."""
-
-    reference: Tensor  # [N, 3, S, S] uint8
-    motion: Tensor  # [N, F, 3, S, S] uint8
-    target: Tensor  # [N, F, 3, S, S] uint8
-    share: Tensor  # [N, F, 1, S, S] uint8, how much of the network's answer is taken
-    middles: Tensor  # [N, 2, 2] row and column of the mouth and of both eyes
-    emotion: Tensor | None  # [N, F, 256]
-    speech: Tensor | None  # [N, F, L, M]
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Spot:
-    """Windows of B examples, on mouths or eyes: what the network is trained on."""
-
-    reference: Tensor  # [B, 3, H, W] 0..1
-    motion: Tensor  # [B · F, 3, H, W]
-    target: Tensor  # [B · F, 3, H, W]
-    share: Tensor  # [B · F, 1, H, W]
-    emotion: Tensor | None  # [B · F, 256]
-    speech: Tensor | None  # [B · F, L, M]
-
-
-def bank_of(examples: Sequence[Example], device: torch.device) -> Bank:
-    """Examples on a device, all with the frames of the longest; a picture stands still."""
-    frames = max(len(one.target) for one in examples)
-
-    def long(signal: Tensor) -> Tensor:
-        return signal[torch.arange(frames).clamp(max=len(signal) - 1)]
-
-    def planes(field: str) -> Tensor:
-        stacked = torch.stack([long(getattr(one, field)) for one in examples])
-        return stacked.permute(0, 1, 4, 2, 3).contiguous()
-
-    def signal(field: str) -> Tensor | None:
-        if any(getattr(one, field) is None for one in examples):
-            return None
-        return torch.stack([long(getattr(one, field)) for one in examples]).to(device)
-
-    middles = []
-    for one in examples:
-        mouth, *eyes = middles_of(one.weight[len(one.weight) // 2, ..., 0])
-        middles.append(torch.stack([mouth, torch.stack(eyes).mean(0) if eyes else mouth]))
-    share = planes("weight")[:, :, :1].flatten(0, 1).to(device)
-    soft = [  # a picture at a time: as float it is large
-        F.avg_pool2d(F.avg_pool2d(one[None].float(), 5, 1, 2), 5, 1, 2)[0].round().to(torch.uint8)
-        for one in share
-    ]
-    return Bank(
-        reference=torch.stack([one.reference[0].permute(2, 0, 1) for one in examples]).to(device),
-        motion=planes("motion").to(device),
-        target=planes("target").to(device),
-        share=torch.stack(soft).unflatten(0, (len(examples), frames)),
-        middles=torch.stack(middles).to(device),
-        emotion=signal("emotion"),
-        speech=signal("speech"),
-    )
-
-
-def spots_of(bank: Bank, config: TrainingConfig, generator: torch.Generator) -> Spot:
-    """Windows at random places near mouths or eyes, in random light and size, perhaps mirrored."""
-    device, size, count = bank.motion.device, bank.motion.shape[-1], config.batch
-    frames = bank.motion.shape[1]
-
-    def draw(low: float, high: float, *shape: int) -> Tensor:
-        """Uniform, [B, *shape]."""
-        out = torch.rand((count, *shape), generator=generator)
-        return (low + (high - low) * out).to(device)
-
-    chosen = torch.randint(len(bank.motion), (count,), generator=generator).to(device)
-    which = int(torch.rand((), generator=generator) >= config.mouths)
-    height, width = config.windows[which]
-    # One half of the windows lies on pixels exactly, so that none is blurred.
-    bent = (draw(0, 1) < 0.5).float()
-    scale = (draw(-config.scale, config.scale) * bent).exp()
-    turn = draw(-config.turn, config.turn) * bent
-    mirror = torch.where(draw(0, 1) < 0.5, -1.0, 1.0)
-    half = torch.tensor([height / 2, width / 2], device=device)
-    middle = bank.middles[chosen, which] + draw(-0.08, 0.08, 2) * width
-    middle = middle.round().clamp(min=half, max=size - half)
-    rows = torch.arange(height, device=device) + 0.5 - height / 2
-    columns = torch.arange(width, device=device) + 0.5 - width / 2
-    y, x = torch.meshgrid(rows, columns, indexing="ij")
-    x = x[None] * mirror[:, None, None]
-    cos, sin = (scale * turn.cos())[:, None, None], (scale * turn.sin())[:, None, None]
-    at = torch.stack((cos * x - sin * y, sin * x + cos * y), -1) + middle.flip(1)[:, None, None]
-    grid = at / size * 2 - 1  # [B, H, W, 2]
-    gain = draw(0.85, 1.15, 3) * draw(0.7, 1.2, 1)
-    power, grey = draw(0.8, 1.25), draw(-0.2, 0.5) * (draw(0, 1) < 0.5)
-
-    def cut(pictures: Tensor) -> Tensor:
-        """Of [B, P, C, S, S] uint8, [B, P, C, H, W] 0..1."""
-        flat = pictures.flatten(1, 2).float() / 255
-        out = F.grid_sample(flat, grid, padding_mode="border", align_corners=False)
-        return out.unflatten(1, pictures.shape[1:3])
-
-    def lit(pictures: Tensor) -> Tensor:
-        out = cut(pictures).clamp(min=0).pow(power.view(-1, 1, 1, 1, 1))
-        out = out.lerp(out.mean(2, keepdim=True), grey.view(-1, 1, 1, 1, 1))
-        return (out * gain.view(-1, 1, 3, 1, 1)).clamp(0, 1)
-
-    return Spot(
-        reference=lit(bank.reference[chosen][:, None])[:, 0],
-        motion=lit(bank.motion[chosen]).flatten(0, 1),
-        target=lit(bank.target[chosen]).flatten(0, 1),
-        share=cut(bank.share[chosen]).flatten(0, 1),
-        emotion=None if bank.emotion is None else bank.emotion[chosen].reshape(count * frames, -1),
-        speech=None if bank.speech is None else bank.speech[chosen].flatten(0, 1),
-    )
-
-
-def middles_of(weight: Tensor) -> list[Tensor]:
-    """Middles (row, column) of the boxes in a weight [H, W]: the mouth's, then the eyes'.
-
-    The mouth is the lowest run of rows that hold anything, the eyes are what is above it.
-    """
-    rows = weight.any(1).nonzero()[:, 0]
-    if not len(rows):
-        half = torch.tensor(weight.shape) / 2
-        return [half, half, half]
-    breaks = (rows.diff() > 1).nonzero()[:, 0]
-    first = int(rows[breaks[-1] + 1]) if len(breaks) else int(rows[0])
-    middles = []
-    mouth = weight.clone()
-    mouth[:first] = 0
-    middles.append(mouth.nonzero().float().mean(0))
-    above = weight.clone()
-    above[first:] = 0
-    if bool(above.any()):
-        columns = above.nonzero()[:, 1].float()
-        for one in (
-            above.nonzero()[columns <= columns.mean()],
-            above.nonzero()[columns >= columns.mean()],
-        ):
-            middles.append(one.float().mean(0))
-    return middles
 
 
 def cache_of(network: UNet, references: Tensor, frames: int) -> Cache:
@@ -296,90 +153,6 @@ def _near(generator: torch.Generator, device: torch.device) -> torch.Generator:
     return torch.Generator(device).manual_seed(seed)
 
 
-def picture_loss(
-    picture: Tensor, target: Tensor, weight: Tensor, gradient: float, grain: float = 0.0
-) -> Tensor:
-    """Weighted absolute difference of [N, 3, H, W] pictures, and of their gradients.
-
-    Args:
-        picture: What was made.
-        target: What it should be.
-        weight: Of each pixel.
-        gradient: Weight of the gradients' difference at each pixel.
-        grain: Weight of the difference of how much gradient there is around a pixel, wherever it
-            lies: blur loses this, and a detail that is a pixel off does not.
-    """
-    total = weight.sum().clamp(min=1e-6)
-    loss = ((picture - target).abs() * weight).sum() / total
-    for _ in range(2):
-        for axis in (2, 3):
-            ours, truth = picture.diff(dim=axis), target.diff(dim=axis)
-            at = weight.narrow(axis, 1, weight.shape[axis] - 1)
-            loss = loss + gradient * ((ours - truth).abs() * at).sum() / total
-            if grain:
-                much = F.avg_pool2d(ours.abs(), 7, 2) - F.avg_pool2d(truth.abs(), 7, 2)
-                near = F.avg_pool2d(at, 7, 2)
-                loss = loss + grain * (much.abs() * near).sum() / near.sum().clamp(min=1e-6)
-        if not grain:
-            break
-        picture, target, weight = (F.avg_pool2d(one, 2) for one in (picture, target, weight))
-        total = weight.sum().clamp(min=1e-6)
-    return loss
-
-
-class Adversary(nn.Module):
-    """Tells windows of pictures from windows of made ones, patch by patch, beside motion frames."""
-
-    def __init__(self, width: int = 48) -> None:
-        super().__init__()
-        norm = nn.utils.parametrizations.spectral_norm
-        self.layers = nn.ModuleList(
-            norm(layer)
-            for layer in (
-                nn.Conv2d(6, width, 4, 2, 1),
-                nn.Conv2d(width, 2 * width, 4, 2, 1),
-                nn.Conv2d(2 * width, 3 * width, 3, 1, 1),
-                nn.Conv2d(3 * width, 3 * width, 3, 1, 1),
-            )
-        )
-        self.verdict = norm(nn.Conv2d(3 * width, 1, 3, 1, 1))
-
-    def forward(self, picture: Tensor, motion: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """[N, 3, H, W] twice → scores [N, 1, H / 4, W / 4], and the features of each layer."""
-        x = torch.cat((picture, motion), 1) * 2 - 1
-        features = []
-        for layer in self.layers:
-            x = F.leaky_relu(layer(x), 0.2)
-            features.append(x)
-        out: Tensor = self.verdict(x)
-        return out, features
-
-
-def against_adversary(
-    adversary: Adversary, spot: Spot, made: Tensor, config: TrainingConfig
-) -> Tensor:
-    """What the network pays for being told apart, and for features unlike the truth's."""
-    score, ours = adversary(made, spot.motion)
-    with torch.no_grad():
-        _, truth = adversary(spot.target, spot.motion)
-    share = F.avg_pool2d(spot.share, 4)
-    total = share.sum().clamp(min=1e-6)
-    loss = -(score * share).sum() / total
-    for a, b in zip(ours, truth, strict=True):
-        at = F.interpolate(spot.share, a.shape[2:], mode="area")
-        off = ((a - b).abs() * at).sum() / (at.sum() * a.shape[1]).clamp(min=1e-6)
-        loss = loss + config.matching * off / b.abs().mean().clamp(min=1e-6)
-    return loss
-
-
-def adversary_loss(adversary: Adversary, spot: Spot, made: Tensor) -> Tensor:
-    """What the adversary pays for not telling them apart."""
-    share = F.avg_pool2d(spot.share, 4)
-    real, fake = (adversary(one, spot.motion)[0] for one in (spot.target, made.detach()))
-    told = ((1 - real).relu() + (1 + fake).relu()) * share
-    return told.sum() / share.sum().clamp(min=1e-6)
-
-
 def examples_in(shards: Sequence[Path], left_out: set[str]) -> list[Example]:
     """All examples of shards but those of some clips."""
     with ThreadPoolExecutor(8) as pool:
@@ -398,7 +171,7 @@ def seen_on(
         the truth's.
     """
     device = bank.motion.device
-    (height, width), size = config.windows[0], bank.motion.shape[-1]
+    (height, width), size = config.windows.sizes[0], bank.motion.shape[-1]
     frames = bank.motion.shape[1]
     generator = torch.Generator().manual_seed(0)
     gains, sums = [], torch.zeros(3)
@@ -517,12 +290,14 @@ def train(
         for group in (*optimiser.param_groups, *opponent.param_groups):
             group["lr"] = config.rate * min(1.0, (step + 1) / config.warm_up) * rest
         bank = banks[int(torch.multinomial(often, 1, generator=generator))]
-        spot = spots_of(bank, config, generator)
+        spot = spots_of(bank, config.windows, generator)
         loss, made = spot_loss(network, codec, spot, config, generator)
         sums[0] += loss.detach()
         if config.adversary and way >= config.adversary_from:
             adversary.requires_grad_(False)
-            loss = loss + config.adversary * against_adversary(adversary, spot, made, config)
+            loss = loss + config.adversary * against_adversary(
+                adversary, spot, made, config.matching
+            )
             adversary.requires_grad_(True)
             verdict = adversary_loss(adversary, spot, made)
             opponent.zero_grad()
@@ -580,7 +355,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=TrainingConfig.steps)
     parser.add_argument("--seconds", type=float, default=TrainingConfig.seconds)
     parser.add_argument("--rate", type=float, default=TrainingConfig.rate)
-    parser.add_argument("--batch", type=int, default=TrainingConfig.batch)
+    parser.add_argument("--batch", type=int, default=WindowConfig.batch)
     parser.add_argument("--adversary", type=float, default=TrainingConfig.adversary)
     parser.add_argument("--adversary-from", type=float, default=TrainingConfig.adversary_from)
     parser.add_argument("--every", type=int, default=TrainingConfig.every)
@@ -593,7 +368,7 @@ def main() -> None:
         steps=10**9 if args.seconds else args.steps,
         seconds=args.seconds,
         rate=args.rate,
-        batch=args.batch,
+        windows=WindowConfig(batch=args.batch),
         adversary=args.adversary,
         adversary_from=args.adversary_from,
         every=args.every,

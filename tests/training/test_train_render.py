@@ -23,18 +23,15 @@ from synchrorama.training import render
 from synchrorama.training.render import (
     FORMAT,
     TrainingConfig,
-    bank_of,
     cache_of,
     examples_in,
-    middles_of,
-    picture_loss,
     seen_on,
     spot_loss,
-    spots_of,
     train,
 )
 from synchrorama.training.render_data import examples_of_track, tracked_motion
 from synchrorama.training.render_heads import cast_actor, head_examples, raised_tongue
+from synchrorama.training.render_losses import picture_loss
 from synchrorama.training.render_pairs import reopened_examples
 from synchrorama.training.render_shards import Example, ShardWriter, read_shard
 from synchrorama.training.render_tracks import (
@@ -48,6 +45,7 @@ from synchrorama.training.render_tracks import (
     tracks_of_clip,
     write_tracks,
 )
+from synchrorama.training.render_windows import WindowConfig, bank_of, middles_of, spots_of
 
 SIZE, FRAMES = 32, 4
 SHORT = TrainingConfig(
@@ -56,11 +54,7 @@ SHORT = TrainingConfig(
     warm_up=1,
     every=10,
     drop=0.0,
-    batch=2,
-    windows=((16, 24), (8, 16)),
-    scale=0.0,
-    turn=0.0,
-    mouths=1.0,
+    windows=WindowConfig(batch=2, sizes=((16, 24), (8, 16)), scale=0.0, turn=0.0, mouths=1.0),
     teach=0.0,
     own=0.0,
 )
@@ -152,7 +146,7 @@ def bank(*seeds):
 
 
 def test_a_window_is_the_same_place_in_all_pictures():
-    config = replace(SHORT, scale=0.2, turn=0.1)
+    config = replace(SHORT.windows, scale=0.2, turn=0.1)
     for seed in range(6):
         spot = spots_of(bank(), config, torch.Generator().manual_seed(seed))
         assert spot.motion.shape == spot.target.shape == (2 * FRAMES, 3, 16, 24)
@@ -167,7 +161,7 @@ def test_windows_without_a_turn_are_pixels_of_the_picture():
     board = torch.zeros(FRAMES, SIZE, SIZE, 3, dtype=torch.uint8)
     board[:, ::2, ::2] = board[:, 1::2, 1::2] = 255
     one = bank_of([replace(example(), motion=board, target=board)], CPU)
-    spot = spots_of(one, SHORT, torch.Generator().manual_seed(0))
+    spot = spots_of(one, SHORT.windows, torch.Generator().manual_seed(0))
     for channel in spot.motion[0]:
         assert len((channel * 1e4).round().unique()) == 2  # black and a light, nothing between
     assert torch.equal(spot.motion, spot.target)
@@ -202,7 +196,7 @@ def loss_of(network):
                 spot_loss(
                     network,
                     PixelUnshuffle(TINY.downscale),
-                    spots_of(bank(seed), SHORT, torch.Generator().manual_seed(seed)),
+                    spots_of(bank(seed), SHORT.windows, torch.Generator().manual_seed(seed)),
                     SHORT,
                     torch.Generator().manual_seed(seed),
                 )[0]
