@@ -1,7 +1,7 @@
 """Do the lips in the finished video follow the sounds? Read back from the mp4 by the landmarker.
 
     python -m synchrorama.benchmarks.video_lips --portrait IMG [IMG ...] [--emodb DIR] [--clips N]
-        [--sense WAV ...] [--list FILE.tsv] [--fps 25] [--processes 2] --out FILE.json
+        [--sense WAV ...] [--list FILE.tsv] [--fps 25] [--diffusion] [--processes 2] --out FILE.json
 
 Each clip goes through `talk` as a user's would, into a real mp4, which is decoded and tracked. The
 opening of the mouth is the distance between the inner lips (landmarks 13 and 14, across the line
@@ -36,6 +36,7 @@ from torch import Tensor
 
 from ..models.media import read_audio, read_image
 from ..models.portrait.landmarker import FaceLandmarker
+from ..models.render.sample import Sampling
 from ..models.speech import frame_times
 from ..models.talk import talk
 from ..models.types import ARKIT_INDEX
@@ -125,7 +126,7 @@ def _filled(track: list[float]) -> Tensor:
     return torch.from_numpy(np.interp(np.arange(len(values)), known, values[known]))
 
 
-def run(job: Job, fps: float, size: int) -> Result:
+def run(job: Job, fps: float, size: int, diffusion: bool) -> Result:
     """Make one video and read its lips."""
     torch.set_num_threads(1)
     waveform, sample_rate = read_audio(job.audio)
@@ -134,7 +135,8 @@ def run(job: Job, fps: float, size: int) -> Result:
         out = Path(folder) / "talk.mp4"
         start = time.perf_counter()
         picture = read_image(job.portrait)
-        talk(picture, waveform, sample_rate, out, fps=fps, size=size)
+        sampling = Sampling() if diffusion else None
+        talk(picture, waveform, sample_rate, out, fps=fps, size=size, sampling=sampling)
         seconds = time.perf_counter() - start
         landmarker = FaceLandmarker.from_checkpoint()
         gap, rounding, lost = read_lips(out, landmarker)
@@ -211,6 +213,7 @@ def main() -> None:
     add("--list", type=Path)
     add("--fps", type=float, default=25.0)
     add("--size", type=int, default=512)
+    add("--diffusion", action="store_true", help="refine the frames")
     add("--processes", type=int, default=2)
     add("--out", type=Path, required=True)
     args = parser.parse_args()
@@ -229,10 +232,12 @@ def main() -> None:
         ]
     args.out.parent.mkdir(parents=True, exist_ok=True)
     document: dict[str, object] = {"fps": args.fps, "size": args.size}
+    document["diffusion"] = args.diffusion
     context = multiprocessing.get_context("spawn")
+    make = partial(run, fps=args.fps, size=args.size, diffusion=args.diffusion)
     with ProcessPoolExecutor(args.processes, mp_context=context) as pool:
         for name, jobs in sets.items():
-            results = list(pool.map(partial(run, fps=args.fps, size=args.size), jobs))
+            results = list(pool.map(make, jobs))
             document[name] = figures = summary(results, args.fps)
             unheard = [r for r in results if r.job.audio.stem[2:5] in TEST_SENTENCES]
             if unheard and len(unheard) < len(results):
