@@ -49,7 +49,7 @@ WEIGHTS = torch.tensor([4.0, 3.0, 3.0, 2.0, 2.0, 2.0, 2.0, 2.0, 1.0])
 SHARES = {"emodb": 0.22, "kokoro": 0.43, "flite": 0.2}
 BACKGROUND_SHARE = 0.05
 LOSSES = ("sync", "naming", "speed", "gap", "background", "emphasis")
-DROPOUT = 0.05
+DROPOUT = 0.1
 DILATIONS = (1, 2, 4, 8)  # of the blocks, again and again
 MEAN = 0.998  # of the running mean of the weights, a step
 GAPS = torch.tensor(  # how far each shape parts the lips
@@ -410,6 +410,7 @@ def main() -> None:
     parser.add_argument("--dev-speakers", nargs="*", default=[], help="speakers to leave out")
     parser.add_argument("--without", nargs="*", default=[], help="losses or sources to leave out")
     args = parser.parse_args()
+    torch.set_float32_matmul_precision("high")  # on GPUs that know TF32
     torch.set_num_threads(args.threads)
     data = [
         item

@@ -364,6 +364,7 @@ def main() -> None:
     parser.add_argument("--hold-out", nargs="*", default=())
     parser.add_argument("--dev", nargs="*", default=())
     args = parser.parse_args()
+    torch.set_float32_matmul_precision("high")  # on GPUs that know TF32
     config = TrainingConfig(
         steps=10**9 if args.seconds else args.steps,
         seconds=args.seconds,

@@ -19,7 +19,7 @@ from .render_shards import Example
 class WindowConfig:
     """What a step of training sees."""
 
-    sizes: tuple[tuple[int, int], tuple[int, int]] = ((80, 96), (48, 112))  # px, mouth and eyes
+    sizes: tuple[tuple[int, int], tuple[int, int]] = ((64, 80), (48, 96))  # px, mouth and eyes
     batch: int = 3  # windows, of one example each
     mouths: float = 0.7  # how often the windows of a step lie on mouths; else on both eyes
     scale: float = 0.2  # by how much of its size a window is enlarged or shrunk at most
