@@ -248,6 +248,7 @@ def train(
         watched += [one for one in examples if one.clip in dev and len(one.target) > 1]
     if not banks:
         raise ValueError("No example is left to train on. Hold out fewer clips.")
+    speaking = next((one for one in banks if one.speech is not None), None)
     watch = bank_of(watched[:: max(len(watched) // 60, 1)], device) if watched else None
     print([len(one.motion) for one in banks], "examples,", len(watched), "watched", flush=True)
     with torch.random.fork_rng(devices=[]):
@@ -290,7 +291,7 @@ def train(
         for group in (*optimiser.param_groups, *opponent.param_groups):
             group["lr"] = config.rate * min(1.0, (step + 1) / config.warm_up) * rest
         bank = banks[int(torch.multinomial(often, 1, generator=generator))]
-        spot = spots_of(bank, config.windows, generator)
+        spot = spots_of(bank, config.windows, generator, speaking)
         loss, made = spot_loss(network, codec, spot, config, generator)
         sums[0] += loss.detach()
         if config.adversary and way >= config.adversary_from:

@@ -87,8 +87,18 @@ def bank_of(examples: Sequence[Example], device: torch.device) -> Bank:
     )
 
 
-def spots_of(bank: Bank, config: WindowConfig, generator: torch.Generator) -> Spot:
-    """Windows at random places near mouths or eyes, in random light and size, perhaps mirrored."""
+def spots_of(
+    bank: Bank, config: WindowConfig, generator: torch.Generator, other: Bank | None = None
+) -> Spot:
+    """Windows at random places near mouths or eyes, in random light and size, perhaps mirrored.
+
+    Args:
+        bank: Where they are from.
+        config: How many and how large.
+        generator: On the CPU.
+        other: A bank with emotion and speech. Where the first has none they are drawn from it at
+            random, so that a network which is given them learns to draw photos all the same.
+    """
     device, size, count = bank.motion.device, bank.motion.shape[-1], config.batch
     frames = bank.motion.shape[1]
 
@@ -129,13 +139,17 @@ def spots_of(bank: Bank, config: WindowConfig, generator: torch.Generator) -> Sp
         out = out.lerp(out.mean(2, keepdim=True), grey.view(-1, 1, 1, 1, 1))
         return (out * gain.view(-1, 1, 3, 1, 1)).clamp(0, 1)
 
+    felt, heard, whose = bank.emotion, bank.speech, chosen
+    if (felt is None or heard is None) and other is not None:
+        felt, heard = other.emotion, other.speech
+        whose = torch.randint(len(other.motion), (count,), generator=generator).to(device)
     return Spot(
         reference=lit(bank.reference[chosen][:, None])[:, 0],
         motion=lit(bank.motion[chosen]).flatten(0, 1),
         target=lit(bank.target[chosen]).flatten(0, 1),
         share=cut(bank.share[chosen]).flatten(0, 1),
-        emotion=None if bank.emotion is None else bank.emotion[chosen].reshape(count * frames, -1),
-        speech=None if bank.speech is None else bank.speech[chosen].flatten(0, 1),
+        emotion=None if felt is None else felt[whose, :frames].flatten(0, 1),
+        speech=None if heard is None else heard[whose, :frames].flatten(0, 1),
     )
 
 

@@ -167,6 +167,17 @@ def test_windows_without_a_turn_are_pixels_of_the_picture():
     assert torch.equal(spot.motion, spot.target)
 
 
+def test_photos_are_given_the_speech_of_others():
+    heard = bank_of(
+        [replace(example(), emotion=torch.rand(FRAMES, 256), speech=torch.rand(FRAMES, 16, 8))],
+        CPU,
+    )
+    spot = spots_of(bank(), SHORT.windows, torch.Generator().manual_seed(0), heard)
+    assert torch.equal(spot.speech, heard.speech[0].repeat(2, 1, 1))
+    assert torch.equal(spot.emotion, heard.emotion[0].repeat(2, 1))
+    assert spots_of(bank(), SHORT.windows, torch.Generator()).speech is None
+
+
 def test_pictures_stand_still_beside_clips():
     still = example(1)
     still = replace(still, **{k: getattr(still, k)[:1] for k in ("motion", "target", "weight")})
