@@ -155,9 +155,11 @@ def _in_context(
         elif "tilted" in words or "tilt" in words:
             wrong.append((f"head tilted {side}", {("tilt", side)}))
         else:
-            turned = {("turn", f"slightly {side}")}
-            if "slightly" not in words:
-                turned.add(("turn", side))
+            turned = {("turn", f"far {side}")}
+            if "slightly" in words:
+                turned = {("turn", f"slightly {side}")}
+            elif "far" not in words:
+                turned |= {("turn", side), ("turn", f"slightly {side}")}
             wrong.append((f"turned {side}", turned))
     if words & _LIGHT and "above" in words:
         wrong.append(("light from above", {("light", "above")}))
@@ -175,7 +177,8 @@ def _in_context(
     if "camera" in words and words & {"facing", "faces", "looking"}:
         wrong.append(("facing the camera", {("turn", "camera")}))
     if "profile" in words:
-        wrong.append(("a profile", {("turn", "left"), ("turn", "right")}))
+        aside = {("turn", f"{much}{side}") for much in ("", "far ") for side in _SIDES}
+        wrong.append(("a profile", aside))
     if "close-up" in words or "close up" in text:
         wrong.append(("a close-up", {("framing", "close-up"), ("framing", "extreme close-up")}))
     table = word_table()

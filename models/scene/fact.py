@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 VALUES: dict[str, tuple[str, ...]] = {
     "framing": ("extreme close-up", "close-up", "head and shoulders", "upper body", "full figure"),
     "face size": ("a tenth", "a fifth", "a quarter", "a third", "half", "most"),
-    "turn": ("camera", "slightly left", "slightly right", "left", "right"),
+    "turn": ("camera", "slightly left", "slightly right", "left", "right", "far left", "far right"),
     "tilt": ("left", "right"),
     "nod": ("up", "down"),
     "eyes": ("open", "closed"),

@@ -17,6 +17,7 @@ from ..types import ARKIT_INDEX, Portrait
 from .fact import Fact, sureness
 
 FOREHEAD, CHIN = 10, 152  # landmarks at the ends of the face's height
+NOSE = 1  # landmark at its tip
 
 # Framing by what of the picture lies under the chin, in face heights: forehead to chin is about
 # three quarters of a head, the chest 0.8 of it under the chin, the waist 2.6, the knees 5.5.
@@ -24,7 +25,10 @@ FRAMING = (("close-up", 0.75), ("head and shoulders", 1.9), ("upper body", 3.9))
 TIGHT = 0.68  # of the picture's height: a face larger than that fills it
 SIZES = (("a tenth", 0.10), ("a fifth", 0.20), ("a quarter", 0.25), ("a third", 1 / 3),
          ("half", 0.5))  # fmt: skip
-FACING, CLEARLY = 11.0, 24.0  # degrees of yaw
+FACING, CLEARLY, FAR = 11.0, 22.0, 40.0  # degrees of yaw
+# how far the nose may lie from the middle between the face's two edges, over their distance
+NOSE_FACING, NOSE_SLIGHTLY = 0.2, 0.36
+EDGES = (234, 454)  # landmarks at the edges of the face
 LYING = 35.0  # degrees of roll beyond which the chin no longer tells the framing
 TILTED, NODDING = 8.0, 26.0  # degrees of roll and pitch
 EYES_SHUT, EYES_OPEN = 0.13, 0.17  # distance of the lids over the eye's width
@@ -90,26 +94,37 @@ def _framing(portrait: Portrait) -> list[Fact]:
     return facts
 
 
+def nose_aside(landmarks: Tensor) -> float:
+    """How far the nose's tip is from the middle of the face's edges, over their distance.
+
+    Args:
+        landmarks: [478, 2 or 3] px.
+    """
+    left, right = landmarks[list(EDGES), :2].unbind(0)
+    across = right - left
+    place = float((landmarks[NOSE, :2] - left) @ across) / max(float(across @ across), 1e-6)
+    return abs(place - 0.5)
+
+
 def _pose(portrait: Portrait) -> list[Fact]:
     pitch, yaw, roll = (math.degrees(float(a)) for a in rotation_angles(portrait.head.rotation))
     # roll > 0 tilts the top of the head to the left of the picture
     side = "right" if yaw > 0 else "left"
     facts = []
-    if abs(yaw) < FACING:
-        turn, edge = "camera", FACING
-    elif abs(yaw) < CLEARLY:
-        turn = f"slightly {side}"
-        edge = min((FACING, CLEARLY), key=lambda one: abs(abs(yaw) - one))
-    else:
-        turn, edge = side, CLEARLY
-    facts.append(
-        Fact(
-            subject="turn",
-            value=turn,
-            measured=f"the nose is turned {abs(yaw):.0f}° to the {side} of the picture",
-            confidence=sureness(abs(yaw), edge, 8.0),
+    steps = {"camera": FACING, f"slightly {side}": CLEARLY, side: FAR, f"far {side}": 90.0}
+    turn = next(value for value, most in steps.items() if abs(yaw) < most)
+    most = {"camera": NOSE_FACING, f"slightly {side}": NOSE_SLIGHTLY}.get(turn, math.inf)
+    if nose_aside(portrait.landmarks) < most:
+        # "turned to the left" is true of one that is turned slightly or far as well
+        edge = FAR if turn.startswith("far") else FACING
+        facts.append(
+            Fact(
+                subject="turn",
+                value=turn,
+                measured=f"the nose is turned {abs(yaw):.0f}° to the {side} of the picture",
+                confidence=sureness(abs(yaw), edge, 8.0),
+            )
         )
-    )
     lean = "left" if roll > 0 else "right"
     leaning = f"the head leans {abs(roll):.0f}° to the {lean} of the picture"
     way = "down" if pitch > 0 else "up"

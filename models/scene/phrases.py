@@ -28,6 +28,8 @@ PHRASES: dict[str, dict[str, tuple[str, str]]] = {
         "slightly right": ("head turned slightly to the right", "head turned slightly right"),
         "left": ("head turned to the left", "head turned left"),
         "right": ("head turned to the right", "head turned right"),
+        "far left": ("head turned far to the left", "head turned far left"),
+        "far right": ("head turned far to the right", "head turned far right"),
     },
     "tilt": {
         "left": ("head tilted to the left", "head tilted left"),

@@ -53,6 +53,8 @@ WORDINGS: dict[tuple[str, str], tuple[str, ...]] = {
     ("turn", "slightly right"): (f"?slightly {_TURNED.replace('left', 'right')}",),
     ("turn", "left"): (_TURNED,),
     ("turn", "right"): (_TURNED.replace("left", "right"),),
+    ("turn", "far left"): (f"?far {_TURNED}",),
+    ("turn", "far right"): (f"?far {_TURNED.replace('left', 'right')}",),
     ("tilt", "left"): ("head tilted/leaning ?left ?side",),
     ("tilt", "right"): ("head tilted/leaning ?right ?side",),
     ("nod", "up"): ("head raised/lifted",),

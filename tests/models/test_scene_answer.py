@@ -1,5 +1,6 @@
 import pytest
 from synchrorama.models.scene.answer import AnswerError, check, clause_parts, parse
+from synchrorama.models.scene.claims import contradiction, known_claims
 from synchrorama.models.scene.clip_tokens import ClipTokens
 from synchrorama.models.scene.fact import Fact, Facts, Feeling, Spoken
 from synchrorama.models.scene.phrases import STYLES
@@ -135,13 +136,18 @@ def test_what_was_measured_may_be_told_in_other_words(request_, clause):
     assert objection_to(clause, phrasings(request_.facts)) == ""
 
 
-@pytest.mark.parametrize(("turn", "told"), [("left", False), ("slightly left", True)])
-def test_a_head_that_is_turned_far_is_not_told_as_slightly_turned(turn, told):
+@pytest.mark.parametrize(
+    ("turn", "grade"), [("slightly left", "slightly"), ("left", ""), ("far left", "far")]
+)
+def test_how_far_a_head_is_turned_is_told_as_it_was_measured(turn, grade):
     facts = make_facts(facts={"turn": turn})
-    known = phrasings(facts)
-    slightly = objection_to("head turned slightly to the left", known)
-    assert (slightly == "") is told
+    known, claims = phrasings(facts), known_claims(facts)
     assert objection_to("head turned to the left", known) == ""
+    assert contradiction("head turned to the left", facts, claims) == ""
+    for one in ("slightly", "far"):
+        clause = f"head turned {one} to the left"
+        assert (objection_to(clause, known) == "") is (one == grade)
+        assert (contradiction(clause, facts, claims) == "") is (one == grade)
 
 
 def test_a_lowered_head_is_no_lowered_eye_and_no_look_upwards():
