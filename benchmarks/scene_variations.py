@@ -21,6 +21,8 @@ from synchrorama.models.types import Portrait
 from synchrorama.models.video.paste import paste_back
 from torch import Tensor
 
+AMBIENT = 0.06  # of the light from a side that reaches skin which faces away from it
+TURN = 0.6  # sine of the angle from the viewer at which skin has all of that light, or none
 UNEVEN = 3.0  # brightness of one cheek over the other's, up to which it is made even first
 
 
@@ -98,7 +100,7 @@ def lit_from(side: str) -> Maker:
         normals, inside = _normal_map(studio, portrait)
         light = evened(to_linear(portrait.image), portrait, normals, inside)
         sign = 1.0 if side == "right" else -1.0
-        shade = 0.15 + 0.85 * (0.5 + 0.5 * sign * normals[..., :1] / 0.8).clamp(0, 1)
+        shade = AMBIENT + (1 - AMBIENT) * (0.5 + 0.5 * sign * normals[..., :1] / TURN).clamp(0, 1)
         lit = to_srgb(light * (1 + inside * (shade - 1)))
         picture = paste_back(lit[None], portrait)[0]
         return Variation(kind=f"light {side}", subject="light", truth=(side,), picture=picture)

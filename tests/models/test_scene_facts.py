@@ -3,13 +3,20 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from synchrorama.models.portrait.prepare import prepare_portrait
-from synchrorama.models.scene import photo_light
+from synchrorama.models.scene import photo_light, photo_pose
 from synchrorama.models.scene.fact import Fact, Facts, Feeling, sureness
 from synchrorama.models.scene.feeling import feelings
 from synchrorama.models.scene.measure import measure
-from synchrorama.models.scene.photo_backdrop import backdrop_facts, colour_name
-from synchrorama.models.scene.photo_light import cheeks, light_facts, to_lab
+from synchrorama.models.scene.photo_backdrop import (
+    _blur,
+    _Reduced,
+    backdrop_facts,
+    colour_name,
+    edge_blur,
+)
+from synchrorama.models.scene.photo_light import cheeks, halves, light_facts, to_lab
 from synchrorama.models.scene.photo_pose import pose_facts
 from synchrorama.models.scene.voice import voice_facts
 from synchrorama.models.types import EMOTIONS, Emotion
@@ -62,11 +69,31 @@ def test_a_mirrored_picture_turns_sides_round(head, landmarker, sample):
     assert sides in (["slightly left", "slightly right"], ["camera", "camera"])
 
 
-@pytest.mark.parametrize(("ratio", "told"), [(2.0, "right"), (1.0, ""), (0.5, "")])
+@pytest.mark.parametrize(("ratio", "told"), [(2.6, "right"), (2.0, ""), (1.0, ""), (0.3, "")])
 def test_light_is_only_told_where_shading_and_cheeks_agree(
     portrait, head, monkeypatch, ratio, told
 ):
     monkeypatch.setattr(photo_light, "cheeks", lambda image, landmarks: ratio)
+    assert values(light_facts(portrait, head)).get("light", "") == told
+
+
+@pytest.mark.parametrize(("lighter", "told"), [(30.0, "right"), (15.0, ""), (-30.0, "")])
+def test_light_from_a_side_is_only_told_where_an_eye_sees_it(
+    portrait, head, monkeypatch, lighter, told
+):
+    monkeypatch.setattr(photo_light, "halves", lambda portrait, head: lighter)
+    assert values(light_facts(portrait, head)).get("light", "") == told
+
+
+def test_halves_of_a_dark_face_differ_less_to_an_eye(portrait, head):
+    lighter = halves(portrait, head)
+    dark = replace(portrait, image=portrait.image * 0.3)
+    assert lighter > 22.0 > 15.0 > halves(dark, head) > 0.0
+
+
+@pytest.mark.parametrize(("across", "told"), [(0.1, "above"), (0.3, "")])
+def test_light_from_above_comes_from_no_side(portrait, head, monkeypatch, across, told):
+    monkeypatch.setattr(photo_light, "shading", lambda portrait, head: (across, 0.8, 0.9))
     assert values(light_facts(portrait, head)).get("light", "") == told
 
 
@@ -92,6 +119,37 @@ def test_lips_of_a_head_that_is_turned_far_are_not_told_as_closed(portrait):
     assert "mouth" not in values(pose_facts(turned))
 
 
+@pytest.mark.parametrize(
+    ("degrees", "told"), [(3, "camera"), (16, "slightly right"), (30, "right"), (55, "far right")]
+)
+def test_how_far_a_head_is_turned(portrait, monkeypatch, degrees, told):
+    monkeypatch.setattr(photo_pose, "nose_aside", lambda landmarks: 0.0)
+    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    yaw = torch.tensor([[c, 0.0, s], [0.0, 1.0, 0.0], [-s, 0.0, c]])
+    turned = replace(portrait, head=replace(portrait.head, rotation=yaw))
+    assert values(pose_facts(turned))["turn"] == told
+
+
+@pytest.mark.parametrize(("degrees", "told"), [(3, False), (16, False), (30, True)])
+def test_a_nose_at_the_edge_of_the_face_is_not_turned_slightly(
+    portrait, monkeypatch, degrees, told
+):
+    monkeypatch.setattr(photo_pose, "nose_aside", lambda landmarks: 0.6)
+    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    yaw = torch.tensor([[c, 0.0, s], [0.0, 1.0, 0.0], [-s, 0.0, c]])
+    turned = replace(portrait, head=replace(portrait.head, rotation=yaw))
+    assert ("turn" in values(pose_facts(turned))) is told
+
+
+def test_of_what_may_be_no_face_nothing_is_told(portrait, head):
+    facts = measure(portrait=portrait, head=head, people=1, astray=0.2)
+    assert {"brightness"} <= set(values(facts.facts)) <= {"brightness", "warmth", "colours"}
+    assert "looked for again it is found 20 % of its width away" in facts.report()
+    facts = measure(portrait=portrait, head=head, people=1, astray=math.inf)
+    assert "it is found nowhere" in facts.report()
+    assert "eyes" in values(measure(portrait=portrait, head=head, astray=0.01).facts)
+
+
 def test_a_head_that_lies_has_no_light_from_a_side(portrait, head):
     c, s = math.cos(math.radians(60)), math.sin(math.radians(60))
     roll = torch.tensor([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
@@ -115,6 +173,52 @@ def test_a_few_hairs_before_a_plain_wall_are_no_sharp_background(portrait):
     wall = torch.full_like(portrait.source, 0.5)
     wall[: wall.shape[0] // 12, ::24] = 0.2
     assert values(backdrop_facts(replace(portrait, source=wall))).get("background") != "sharp"
+
+
+@pytest.fixture
+def squares(portrait):
+    """A picture full of small squares of many greys."""
+    greys = torch.rand(50, 50, 1, generator=torch.Generator().manual_seed(0))
+    return greys.repeat_interleave(8, 0).repeat_interleave(8, 1).expand(400, 400, 3)
+
+
+def test_black_around_a_warm_light_does_not_make_it_neutral(portrait, head):
+    lamp = torch.zeros_like(portrait.source)
+    lamp[: lamp.shape[0] // 4] = torch.tensor([0.6, 0.45, 0.25])
+    told = values(light_facts(replace(portrait, source=lamp), head))
+    assert told["warmth"] == "warm"
+    dark = replace(portrait, source=torch.zeros_like(lamp))
+    assert "warmth" not in values(light_facts(dark, head))
+
+
+def test_squares_are_a_sharp_background_only_at_both_sides(portrait, squares):
+    assert values(backdrop_facts(replace(portrait, source=squares)))["background"] == "sharp"
+    half = squares.clone()
+    half[:, :200] = 0.5
+    assert "background" not in values(backdrop_facts(replace(portrait, source=half)))
+
+
+@pytest.mark.parametrize(("reach", "value"), [(3, ""), (15, "blurred")])
+def test_squares_out_of_focus_are_blurred(portrait, squares, reach, value):
+    soft = squares.permute(2, 0, 1)[None]
+    for _ in range(3):
+        soft = F.avg_pool2d(soft, reach, 1, reach // 2, count_include_pad=False)
+    told = values(backdrop_facts(replace(portrait, source=soft[0].permute(1, 2, 0))))
+    assert told.get("background", "") == value
+
+
+@pytest.mark.parametrize("sigma", [1.0, 2.0])
+def test_an_edge_tells_its_own_blur(sigma):
+    steps = torch.zeros(1, 1, 128, 640)
+    steps[..., 8::24] = 0.6
+    steps = steps.cumsum(3) % 1.0
+    reduced = _Reduced(
+        luma=_blur(steps, sigma), middle=torch.tensor([320.0, 100.0]), width=128.0, height=128.0
+    )
+    assert len(edge_blur(reduced)) == 2
+    for share, _, half, _ in edge_blur(reduced):
+        assert share > 0.5
+        assert half == pytest.approx(math.hypot(sigma, 0.6), abs=0.3)
 
 
 def test_a_plain_wall_is_plain(portrait):
