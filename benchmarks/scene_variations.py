@@ -23,6 +23,7 @@ from torch import Tensor
 
 AMBIENT = 0.06  # of the light from a side that reaches skin which faces away from it
 TURN = 0.6  # sine of the angle from the viewer at which skin has all of that light, or none
+SURROUNDINGS = 0.2  # of the picture that must be background to be exchanged
 UNEVEN = 3.0  # brightness of one cheek over the other's, up to which it is made even first
 
 
@@ -268,7 +269,7 @@ def backdrop(truth: str) -> Maker:
         head = (across / 1.0).square() + ((down + 0.1) / 1.0).square() < 1.0
         body = (down > 0.0) & (across.abs() < 0.8 + 1.5 * (down - 0.3).clamp(0.0, 1.0))
         keep = (head | body)[..., None].float()
-        if float(keep.mean()) > 0.9:
+        if float(keep.mean()) > 1 - SURROUNDINGS:
             return None
         picture = keep * portrait.source + (1 - keep) * leaves
         return Variation(kind=truth, subject="background", truth=(truth,), picture=picture)

@@ -32,7 +32,8 @@ BLURRED = (0.25, 0.34)  # that share, at either part
 EDGE = 0.012  # pixel values per px, of an edge whose blur can be measured
 PATCHES = 8  # squares in which edges are gathered, across the width of the face
 EDGES = 6  # px on edges that a square must have to count
-FILLED = 0.5  # of the squares at either side of the head must have edges to be called sharp
+FILLED, ALONE = 0.5, 0.7  # of the squares at both sides of the head, or at the only one, have edges
+FEW = 12  # squares: a side that has fewer is no side
 CRISP, NARROW = 0.85, 0.92  # px of blur: half, and three quarters, of those have less if sharp
 HARDLY = 0.1  # of the squares: fewer with edges do not count against blurred
 WIDE = 0.95  # px: three quarters of them have more if blurred
@@ -206,10 +207,12 @@ def edge_blur(reduced: _Reduced) -> list[tuple[float, float, float, float]]:
     out = []
     for side in (behind & left, behind & ~left):
         seen = side & counts
+        if int(side.sum()) < FEW:
+            continue
         if bool(seen.any()):
             quantiles = medians[seen].quantile(medians.new_tensor([0.25, 0.5, 0.75])).tolist()
             out.append((float(seen.sum()) / float(side.sum()), *quantiles))
-        elif bool(side.any()):
+        else:
             out.append((0.0, 0.0, 0.0, 0.0))
     return out
 
@@ -262,11 +265,12 @@ def _background(portrait: Portrait) -> list[Fact]:
         )
         sure = min(sureness(low, BLURRED[0], 0.12), sureness(high, BLURRED[1], 0.12))
         return [Fact(subject="background", value="blurred", measured=measured, confidence=sure)]
-    if len(sides) == 2 and all(
-        share > FILLED and half < CRISP and most < NARROW for share, _, half, most in sides
+    least = FILLED if len(sides) == 2 else ALONE
+    if sides and all(
+        share > least and half < CRISP and most < NARROW for share, _, half, most in sides
     ):
         half = max(half for _, _, half, _ in sides)
-        measured = f"edges on both sides of the head are {half:.1f} px wide or less"
+        measured = f"edges beside the head are {half:.1f} px wide"
         sure = sureness(half, CRISP, 0.2)
         return [Fact(subject="background", value="sharp", measured=measured, confidence=sure)]
     return []
