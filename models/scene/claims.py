@@ -190,9 +190,10 @@ def _in_context(
             wrong.append((grade, {("feeling", f"{grade} {name}") for name in felt}))
     if "extreme" in words:
         wrong.append(("an extreme close-up", {("framing", "extreme close-up")}))
-    for part, framing in (("full figure", "full figure"), ("wide shot", "full figure"),
+    wide = "medium wide" if "medium" in words else "wide"
+    for part, framing in (("full figure", "wide"), ("wide shot", wide),
                           ("upper body", "upper body"), ("shoulders", "head and shoulders"),
-                          ("full body", "full figure")):  # fmt: skip
+                          ("full body", "wide")):  # fmt: skip
         if part in text:
             wrong.append((part, {("framing", framing)}))
     if "focus" in words:

@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 
 # What facts are about, and the values they take. "colours" and "words" are open.
 VALUES: dict[str, tuple[str, ...]] = {
-    "framing": ("extreme close-up", "close-up", "head and shoulders", "upper body", "full figure"),
+    "framing": (
+        "extreme close-up",
+        "close-up",
+        "head and shoulders",
+        "upper body",
+        "medium wide",
+        "wide",
+    ),
     "face size": ("a tenth", "a fifth", "a quarter", "a third", "half", "most"),
     "turn": ("camera", "slightly left", "slightly right", "left", "right", "far left", "far right"),
     "tilt": ("left", "right"),

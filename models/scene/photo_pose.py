@@ -20,8 +20,10 @@ FOREHEAD, CHIN = 10, 152  # landmarks at the ends of the face's height
 NOSE = 1  # landmark at its tip
 
 # Framing by what of the picture lies under the chin, in face heights: forehead to chin is about
-# three quarters of a head, the chest 0.8 of it under the chin, the waist 2.6, the knees 5.5.
-FRAMING = (("close-up", 0.75), ("head and shoulders", 1.9), ("upper body", 3.9))
+# three quarters of a head, the chest 0.8 of it under the chin, the waist 2.6, the knees 5.5, the
+# feet of one who stands 8.5.
+FRAMING = (("close-up", 0.75), ("head and shoulders", 1.9), ("upper body", 3.9),
+           ("medium wide", 7.5))  # fmt: skip
 TIGHT = 0.68  # of the picture's height: a face larger than that fills it
 SIZES = (("a tenth", 0.10), ("a fifth", 0.20), ("a quarter", 0.25), ("a third", 1 / 3),
          ("half", 0.5))  # fmt: skip
@@ -31,12 +33,13 @@ NOSE_FACING, NOSE_SLIGHTLY = 0.2, 0.36
 EDGES = (234, 454)  # landmarks at the edges of the face
 LYING = 35.0  # degrees of roll beyond which the chin no longer tells the framing
 TILTED, NODDING = 8.0, 26.0  # degrees of roll and pitch
+ASKEW = 20.0  # degrees of roll of a head turned so far that one that is raised seems tilted
 EYES_SHUT, EYES_OPEN = 0.15, 0.17  # distance of the lids over the eye's width
 IRIS = 0.08  # pixel values between iris and white, of an eye that is seen
 UNDER_EYES = ((450, 280), (230, 50))  # landmarks under the left and right eye, and on the cheek
 COVERED = 0.5  # brightness under the eye over that of the cheek
-SHUT, PARTED, OPEN = 0.025, 0.08, 0.22  # distance of the inner lips over the mouth's width
-ASIDE = 40.0  # degrees of yaw beyond which lips that seem closed may be parted
+SHUT, PARTED, OPEN = 0.025, 0.12, 0.22  # distance of the inner lips over the mouth's width
+ASIDE = 40.0  # degrees of yaw beyond which lips that seem closed may be parted, and the reverse
 SMILE = 0.33  # mean of both mouthSmile
 
 
@@ -69,7 +72,7 @@ def _framing(portrait: Portrait) -> list[Fact]:
     share = face / height
     chin = _in_source(portrait, portrait.landmarks[[CHIN], :2])[0]
     under = (height - float(chin[1])) / face
-    name = next((one for one, edge in FRAMING if under < edge), "full figure")
+    name = next((one for one, edge in FRAMING if under < edge), "wide")
     if share > TIGHT:
         name = "extreme close-up"
     edges = [one for _, one in FRAMING]
@@ -130,7 +133,7 @@ def _pose(portrait: Portrait) -> list[Fact]:
     way = "down" if pitch > 0 else "up"
     bent = f"the head is bent {abs(pitch):.0f}° {way}"
     for subject, value, angle, limit, width, measured in (
-        ("tilt", lean, abs(roll), TILTED, 6.0, leaning),
+        ("tilt", lean, abs(roll), TILTED if abs(yaw) < CLEARLY else ASKEW, 6.0, leaning),
         ("nod", way, abs(pitch), NODDING, 8.0, bent),
     ):
         if angle > limit:
@@ -200,7 +203,7 @@ def _mouth(portrait: Portrait) -> list[Fact]:
     gap = mouth_opening(portrait.landmarks)
     yaw = math.degrees(float(rotation_angles(portrait.head.rotation)[1]))
     facts = []
-    if not SHUT < gap < PARTED and not (gap <= SHUT and abs(yaw) > ASIDE):
+    if not SHUT < gap < PARTED and not (gap < OPEN and abs(yaw) > ASIDE):
         value = "closed" if gap <= SHUT else "parted" if gap < OPEN else "open"
         edge = min(((SHUT + PARTED) / 2, OPEN), key=lambda one: abs(gap - one))
         facts.append(

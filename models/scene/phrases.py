@@ -16,7 +16,8 @@ PHRASES: dict[str, dict[str, tuple[str, str]]] = {
         "close-up": ("close-up portrait", "close-up, portrait"),
         "head and shoulders": ("head and shoulders portrait", "portrait, head and shoulders"),
         "upper body": ("upper body portrait", "portrait, upper body"),
-        "full figure": ("wide shot, full figure", "wide shot, full figure"),
+        "medium wide": ("medium wide shot", "medium wide shot"),
+        "wide": ("wide shot", "wide shot"),
     },
     "face size": {
         size: (f"the face filling {size} of the height", "")

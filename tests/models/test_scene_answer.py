@@ -100,7 +100,7 @@ def test_fences_and_bold_are_passed_over():
         "holding a red umbrella", "speaking angrily in a studio", "happy", "joyfully smiling",
         "two people", "light from the left", "lit from above", "a bright picture", "eyes closed",
         "mouth open", "lips parted", "head turned to the right", "facing the camera", "in profile",
-        "full figure", "an extreme close-up portrait", "a sharp background", "blue tones",
+        "a wide shot", "an extreme close-up portrait", "a sharp background", "blue tones",
         "speaking fast", "an old man", "a young woman", "warm light", "even light", "not sad",
         "the face filling half of the height", "silent", "background in focus", "head tilted left",
         "ein trauriges Gesicht", "悲しい顔", "slightly sad", "very sad", "open", "a crowd of men",

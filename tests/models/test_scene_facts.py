@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
+from synchrorama.models.head import rotation_matrix
 from synchrorama.models.portrait.prepare import prepare_portrait
 from synchrorama.models.scene import photo_light, photo_pose
 from synchrorama.models.scene.fact import Fact, Facts, Feeling, sureness
@@ -17,7 +18,7 @@ from synchrorama.models.scene.photo_backdrop import (
     edge_blur,
 )
 from synchrorama.models.scene.photo_light import cheeks, halves, light_facts, to_lab
-from synchrorama.models.scene.photo_pose import pose_facts
+from synchrorama.models.scene.photo_pose import face_height, pose_facts
 from synchrorama.models.scene.voice import voice_facts
 from synchrorama.models.types import EMOTIONS, Emotion
 
@@ -139,6 +140,28 @@ def test_a_nose_at_the_edge_of_the_face_is_not_turned_slightly(
     yaw = torch.tensor([[c, 0.0, s], [0.0, 1.0, 0.0], [-s, 0.0, c]])
     turned = replace(portrait, head=replace(portrait.head, rotation=yaw))
     assert ("turn" in values(pose_facts(turned))) is told
+
+
+@pytest.mark.parametrize(
+    ("under", "told"), [(3.0, "upper body"), (6.0, "medium wide"), (9.0, "wide")]
+)
+def test_a_figure_cut_at_the_knees_is_no_wide_shot(portrait, under, told):
+    face, chin = face_height(portrait), portrait.landmarks[152, 1] * portrait.to_source[1, 1]
+    tall = torch.full((round(float(chin) + under * face), 400, 3), 0.5)
+    assert values(pose_facts(replace(portrait, source=tall)))["framing"] == told
+
+
+@pytest.mark.parametrize(("yaw", "roll", "told"), [(5, 12, True), (35, 12, False), (35, 30, True)])
+def test_a_head_that_is_turned_and_raised_is_not_told_as_tilted(portrait, yaw, roll, told):
+    turned = rotation_matrix(torch.tensor([0.0, math.radians(yaw), math.radians(roll)]))
+    facts = pose_facts(replace(portrait, head=replace(portrait.head, rotation=turned)))
+    assert ("tilt" in values(facts)) is told
+
+
+@pytest.mark.parametrize(("gap", "told"), [(0.01, "closed"), (0.09, ""), (0.18, "parted")])
+def test_lips_that_are_nearly_closed_are_not_told_as_parted(portrait, monkeypatch, gap, told):
+    monkeypatch.setattr(photo_pose, "mouth_opening", lambda landmarks: gap)
+    assert values(pose_facts(portrait)).get("mouth", "") == told
 
 
 def test_of_what_may_be_no_face_nothing_is_told(portrait, head):
