@@ -53,7 +53,7 @@ def judge(
             print(f"{path.name}: {error}", flush=True)
             continue
         if not ordinary(portrait):
-            print(f"{path.name}: turned away, or its eyes are not seen", flush=True)
+            print(f"{path.name}: turned away, too small, or its eyes are not seen", flush=True)
             continue
         if studio.landmarker.astray(portrait) > ASTRAY:
             print(f"{path.name}: perhaps no face", flush=True)

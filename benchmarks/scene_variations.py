@@ -15,14 +15,15 @@ from common import ARKIT_INDEX, Studio
 from synchrorama.models.head import project, rotation_angles
 from synchrorama.models.motion.frames import MotionFrames
 from synchrorama.models.raster import interpolate, rasterise
+from synchrorama.models.scene.fact import face_width
 from synchrorama.models.scene.photo_light import _vertex_normals, cheeks, to_linear
-from synchrorama.models.scene.photo_pose import EYES_OPEN, IRIS, eye_opening, eyes_seen
+from synchrorama.models.scene.photo_pose import EYES_OPEN, IRIS, SMALLEST, eye_opening, eyes_seen
 from synchrorama.models.types import Portrait
 from synchrorama.models.video.paste import paste_back
 from torch import Tensor
 
-AMBIENT = 0.06  # of the light from a side that reaches skin which faces away from it
-TURN = 0.6  # sine of the angle from the viewer at which skin has all of that light, or none
+AMBIENT = 0.04  # of the light from a side that reaches skin which faces away from it
+TURN = 0.5  # sine of the angle from the viewer at which skin has all of that light, or none
 SURROUNDINGS = 0.2  # of the picture that must be background to be exchanged
 UNEVEN = 3.0  # brightness of one cheek over the other's, up to which it is made even first
 
@@ -43,12 +44,13 @@ Maker = Callable[[Studio, Portrait], Variation | None]
 def ordinary(portrait: Portrait) -> bool:
     """Whether it is a portrait of which the truth can be known.
 
-    It is upright, not in profile, and its eyes are open and seen.
+    It is upright, not in profile, wide enough to be told in full, and its eyes are open and seen.
     """
     pitch, yaw, roll = (math.degrees(float(a)) for a in rotation_angles(portrait.head.rotation))
     upright = abs(pitch) < 25.0 and abs(yaw) < 25.0 and abs(roll) < 20.0
     opened = eye_opening(portrait.landmarks) > EYES_OPEN
-    return upright and opened and eyes_seen(portrait) >= IRIS
+    large = face_width(portrait) >= SMALLEST
+    return upright and large and opened and eyes_seen(portrait) >= IRIS
 
 
 def to_srgb(light: Tensor) -> Tensor:
@@ -235,9 +237,9 @@ def _leaves(height: int, width: int, face: float, seed: int) -> Tensor:
     """Discs that cover each other, as sharp as pixels allow, [H, W, 3]: like leaves or a crowd."""
     generator = torch.Generator().manual_seed(seed)
     out = torch.full((height, width, 3), 0.4)
-    for _ in range(500):
+    for _ in range(2000):
         u = torch.rand(6, generator=generator)
-        radius = face * 0.06 / (0.12 + float(u[0]))
+        radius = face * 0.03 / (0.12 + float(u[0]))
         x, y = float(u[1]) * width, float(u[2]) * height
         left, top = max(int(x - radius), 0), max(int(y - radius), 0)
         patch = out[top : int(y + radius) + 1, left : int(x + radius) + 1]

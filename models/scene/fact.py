@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..types import Portrait
+
 # What facts are about, and the values they take. "colours" and "words" are open.
 VALUES: dict[str, tuple[str, ...]] = {
     "framing": (
@@ -100,6 +102,12 @@ class Facts:
             for one in self.feelings
         ]
         return "\n".join([*lines, *self.remarks])
+
+
+def face_width(portrait: Portrait) -> float:
+    """Px of the picture between the outermost landmarks."""
+    across = portrait.landmarks[:, :2] @ portrait.to_source[0, :2]
+    return float(across.max() - across.min())
 
 
 def sureness(value: float, edge: float, width: float) -> float:

@@ -32,9 +32,9 @@ BLURRED = (0.25, 0.34)  # that share, at either part
 EDGE = 0.012  # pixel values per px, of an edge whose blur can be measured
 PATCHES = 8  # squares in which edges are gathered, across the width of the face
 EDGES = 6  # px on edges that a square must have to count
-FILLED, ALONE = 0.5, 0.7  # of the squares at both sides of the head, or at the only one, have edges
+FILLED, ALONE = 0.7, 0.8  # of the squares at both sides of the head, or at the only one, have edges
 FEW = 12  # squares: a side that has fewer is no side
-CRISP, NARROW = 0.85, 0.92  # px of blur: half, and three quarters, of those have less if sharp
+CRISP, NARROW = 0.80, 0.88  # px of blur: half, and three quarters, of those have less if sharp
 HARDLY = 0.1  # of the squares: fewer with edges do not count against blurred
 WIDE = 0.95  # px: three quarters of them have more if blurred
 

@@ -14,18 +14,19 @@ from torch import Tensor
 from ..head import HeadModel, rotation_angles
 from ..landmarks import EYES, INNER_LIPS, LOWER_LIP, MOUTH_CORNERS, OVAL, UPPER_LIP
 from ..types import Portrait
-from .fact import Fact, sureness
+from .fact import Fact, face_width, sureness
 
-SIDE = 0.45  # decades of brightness between the sides of the face, from which light has a side
+SIDE = 0.50  # decades of brightness between the sides of the face, from which light has a side
 ABOVE = 0.65  # the same between what faces up and what faces down
 EVEN = 0.08
 LITTLE = 0.20  # the most between the sides, where light is told to come from above
+SMALLEST = 64.0  # px, width of a face whose light is told
 LYING = 35.0  # degrees of roll beyond which up and sideways are not those of a face
 # landmarks on the cheek to the left and to the right of the picture
 CHEEKS = ((50, 101, 205, 36, 187, 123, 117, 147), (280, 330, 425, 266, 411, 352, 346, 376))
-ALIKE, UNLIKE = 1.3, 2.4  # brightness of one cheek over the other's: of even light, of a side
+ALIKE, UNLIKE = 1.3, 2.45  # brightness of one cheek over the other's: of even light, of a side
 HALVES = 0.2  # how far the skin of a half of the face turns to its side, as its normal's share
-SEEN = 20.0  # CIELAB units of lightness between the halves, from which an eye sees a side
+SEEN = 25.0  # CIELAB units of lightness between the halves, from which an eye sees a side
 DARK, BRIGHT = 0.26, 0.62  # mean of the picture's pixel values
 WARM, COOL = 9.0, -3.0  # of the picture's mean CIELAB towards orange, away from the face
 BLACK = 15.0  # CIELAB lightness under which a pixel has no colour
@@ -160,6 +161,8 @@ def halves(portrait: Portrait, head: HeadModel) -> float:
 
 def _light(portrait: Portrait, head: HeadModel) -> list[Fact]:
     """From where, if shading over the normals, cheeks and halves of the face tell the same."""
+    if face_width(portrait) < SMALLEST:
+        return []
     across, upward, kept = shading(portrait, head)
     roll = math.degrees(float(rotation_angles(portrait.head.rotation)[2]))
     if kept < 0.4 or abs(roll) > LYING:

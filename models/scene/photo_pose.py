@@ -14,7 +14,7 @@ from torch import Tensor
 from ..head import rotation_angles
 from ..landmarks import EYES, MOUTH_CORNERS
 from ..types import ARKIT_INDEX, Portrait
-from .fact import Fact, sureness
+from .fact import Fact, face_width, sureness
 
 FOREHEAD, CHIN = 10, 152  # landmarks at the ends of the face's height
 NOSE = 1  # landmark at its tip
@@ -32,25 +32,27 @@ FACING, CLEARLY, FAR = 11.0, 22.0, 40.0  # degrees of yaw
 NOSE_FACING, NOSE_SLIGHTLY = 0.2, 0.36
 EDGES = (234, 454)  # landmarks at the edges of the face
 LYING = 35.0  # degrees of roll beyond which the chin no longer tells the framing
-TILTED, NODDING = 8.0, 26.0  # degrees of roll and pitch
-ASKEW = 20.0  # degrees of roll of a head turned so far that one that is raised seems tilted
+TILTED, NODDING = 9.0, 26.0  # degrees of roll and pitch
+# degrees of yaw from which a head that is raised seems tilted, and of roll that it then needs
+SIDEWAYS, ASKEW = 28.0, 20.0
 EYES_SHUT, EYES_OPEN = 0.15, 0.17  # distance of the lids over the eye's width
-IRIS = 0.08  # pixel values between iris and white, of an eye that is seen
+IRIS = 0.12  # pixel values between iris and white, of an eye that is seen
 UNDER_EYES = ((450, 280), (230, 50))  # landmarks under the left and right eye, and on the cheek
 COVERED = 0.5  # brightness under the eye over that of the cheek
-SHUT, PARTED, OPEN = 0.025, 0.12, 0.22  # distance of the inner lips over the mouth's width
+GLASS = 0.18  # the same of lids that are down: less is a dark glass before them
+# distance of the inner lips over the width of the mouth: closed up to the first, open from the last
+SHUT, PARTED, AJAR, OPEN = 0.025, 0.12, 0.22, 0.27
 ASIDE = 40.0  # degrees of yaw beyond which lips that seem closed may be parted, and the reverse
+SMALLEST = 64.0  # px, width of a face whose eyes and mouth are told
 SMILE = 0.33  # mean of both mouthSmile
 
 
 def pose_facts(portrait: Portrait) -> list[Fact]:
     """Framing, face size, turn, tilt, nod, eyes, mouth and smile, as far as they can be told."""
-    return [
-        *_framing(portrait),
-        *_pose(portrait),
-        *_eyes(portrait),
-        *_mouth(portrait),
-    ]
+    facts = [*_framing(portrait), *_pose(portrait)]
+    if face_width(portrait) >= SMALLEST:
+        facts += [*_eyes(portrait), *_mouth(portrait)]
+    return facts
 
 
 def face_height(portrait: Portrait) -> float:
@@ -133,7 +135,7 @@ def _pose(portrait: Portrait) -> list[Fact]:
     way = "down" if pitch > 0 else "up"
     bent = f"the head is bent {abs(pitch):.0f}° {way}"
     for subject, value, angle, limit, width, measured in (
-        ("tilt", lean, abs(roll), TILTED if abs(yaw) < CLEARLY else ASKEW, 6.0, leaning),
+        ("tilt", lean, abs(roll), TILTED if abs(yaw) < SIDEWAYS else ASKEW, 6.0, leaning),
         ("nod", way, abs(pitch), NODDING, 8.0, bent),
     ):
         if angle > limit:
@@ -160,20 +162,31 @@ def eyes_seen(portrait: Portrait) -> float:
     Of the clearer eye; one whose skin underneath is far darker than the cheek is covered and does
     not count.
     """
+    seen = [eye for eye in _at_eyes(portrait) if float(eye[3]) > COVERED * float(eye[4])]
+    return max((float(eye[1:3].max() - eye[0]) for eye in seen), default=0.0)
+
+
+def lids_seen(portrait: Portrait) -> bool:
+    """Whether there is skin, and no dark glass, where one of the eyes is."""
+    return any(
+        float(eye[3]) > COVERED * float(eye[4]) and float(eye[0]) > GLASS * float(eye[4])
+        for eye in _at_eyes(portrait)
+    )
+
+
+def _at_eyes(portrait: Portrait) -> list[Tensor]:
+    """Pixel values of either eye: at its iris, at both sides of it, under the eye, on the cheek."""
     luma = portrait.image @ portrait.image.new_tensor([0.299, 0.587, 0.114])
     points = portrait.landmarks[:, :2]
-    best = 0.0
+    out = []
     for eye, (under, cheek) in zip(EYES, UNDER_EYES, strict=True):
         iris = points[eye.iris[0]]
         corners = points[[eye.upper[0], eye.upper[-1]]]
         white = iris + 0.62 * (corners - iris)
         places = torch.stack((iris, *white, points[under], points[cheek]))
-        at = F.grid_sample(
-            luma[None, None], places[None, None] / luma.shape[0] * 2 - 1, align_corners=False
-        )[0, 0, 0]
-        if float(at[3]) > COVERED * float(at[4]):
-            best = max(best, float(at[1:3].max() - at[0]))
-    return best
+        grid = places[None, None] / luma.shape[0] * 2 - 1
+        out.append(F.grid_sample(luma[None, None], grid, align_corners=False)[0, 0, 0])
+    return out
 
 
 def _eyes(portrait: Portrait) -> list[Fact]:
@@ -182,6 +195,8 @@ def _eyes(portrait: Portrait) -> list[Fact]:
         return []  # narrowed or shut, which cannot be told
     if opening >= EYES_OPEN and eyes_seen(portrait) < IRIS:
         return []  # behind dark glasses, or not seen
+    if opening <= EYES_SHUT and not lids_seen(portrait):
+        return []
     return [
         Fact(
             subject="eyes",
@@ -203,9 +218,10 @@ def _mouth(portrait: Portrait) -> list[Fact]:
     gap = mouth_opening(portrait.landmarks)
     yaw = math.degrees(float(rotation_angles(portrait.head.rotation)[1]))
     facts = []
-    if not SHUT < gap < PARTED and not (gap < OPEN and abs(yaw) > ASIDE):
-        value = "closed" if gap <= SHUT else "parted" if gap < OPEN else "open"
-        edge = min(((SHUT + PARTED) / 2, OPEN), key=lambda one: abs(gap - one))
+    unclear = SHUT < gap < PARTED or AJAR < gap < OPEN
+    if not unclear and not (gap < OPEN and abs(yaw) > ASIDE):
+        value = "closed" if gap <= SHUT else "parted" if gap <= AJAR else "open"
+        edge = min(((SHUT + PARTED) / 2, (AJAR + OPEN) / 2), key=lambda one: abs(gap - one))
         facts.append(
             Fact(
                 subject="mouth",
