@@ -16,7 +16,7 @@ from synchrorama.models.head import project, rotation_angles
 from synchrorama.models.motion.frames import MotionFrames
 from synchrorama.models.raster import interpolate, rasterise
 from synchrorama.models.scene.fact import face_width
-from synchrorama.models.scene.photo_light import _vertex_normals, cheeks, to_linear
+from synchrorama.models.scene.photo_light import _vertex_normals, cheeks, small_lab, to_linear
 from synchrorama.models.scene.photo_pose import EYES_OPEN, IRIS, SMALLEST, eye_opening, eyes_seen
 from synchrorama.models.types import Portrait
 from synchrorama.models.video.paste import paste_back
@@ -128,12 +128,14 @@ def exposed(mean: float, truth: str) -> Maker:
 
 
 def tinted(truth: str) -> Maker:
-    """Colours made neutral on the whole, then lit by a lamp (3500 K) or a blue sky (12000 K)."""
+    """Colours around the face made neutral, then lit by a lamp (3500 K) or a blue sky (12000 K)."""
     gains = {"warm": (1.32, 1.0, 0.55), "cool": (0.70, 1.0, 1.50)}[truth]
 
     def make(studio: Studio, portrait: Portrait) -> Variation | None:
         light = to_linear(portrait.source)
-        mean = light.mean((0, 1)).clamp_min(1e-4)
+        lab, face = small_lab(portrait)
+        small = F.interpolate(light.permute(2, 0, 1)[None], lab.shape[:2], mode="area")[0]
+        mean = small[:, ~face].mean(1).clamp_min(1e-4)
         gain = mean.mean() / mean
         if float(gain.max() / gain.min()) > 2.5:
             return None  # one colour fills it: nothing makes that neutral
