@@ -20,6 +20,7 @@ SIDE = 0.50  # decades of brightness between the sides of the face, from which l
 ABOVE = 0.65  # the same between what faces up and what faces down
 EVEN = 0.08
 LITTLE = 0.20  # the most between the sides, where light is told to come from above
+STARK = (0.8, 4.0, 12.0)  # SIDE, UNLIKE and SEEN of a face in the dark
 SMALLEST = 64.0  # px, width of a face whose light is told
 LYING = 35.0  # degrees of roll beyond which up and sideways are not those of a face
 # landmarks on the cheek to the left and to the right of the picture
@@ -175,7 +176,8 @@ def _light(portrait: Portrait, head: HeadModel) -> list[Fact]:
         lighter = halves(portrait, head)
         if side == "left":
             ratio, lighter = 1 / ratio, -lighter
-        if ratio < UNLIKE or lighter < SEEN:
+        stark = abs(across) > STARK[0] and ratio > STARK[1] and lighter > STARK[2]
+        if not stark and (ratio < UNLIKE or lighter < SEEN):
             return []
         sure = sureness(abs(across), SIDE, 0.10)
         return [Fact(subject="light", value=side, measured=measured, confidence=sure)]

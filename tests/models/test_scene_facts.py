@@ -78,11 +78,23 @@ def test_light_is_only_told_where_shading_and_cheeks_agree(
     assert values(light_facts(portrait, head)).get("light", "") == told
 
 
-@pytest.mark.parametrize(("lighter", "told"), [(30.0, "right"), (15.0, ""), (-30.0, "")])
+@pytest.mark.parametrize(("lighter", "told"), [(35.0, "right"), (15.0, ""), (-35.0, "")])
 def test_light_from_a_side_is_only_told_where_an_eye_sees_it(
     portrait, head, monkeypatch, lighter, told
 ):
     monkeypatch.setattr(photo_light, "halves", lambda portrait, head: lighter)
+    assert values(light_facts(portrait, head)).get("light", "") == told
+
+
+@pytest.mark.parametrize(
+    ("across", "ratio", "told"), [(0.9, 5.0, "right"), (0.7, 5.0, ""), (0.9, 3.0, "")]
+)
+def test_a_side_of_a_dark_face_is_told_where_it_is_stark(
+    portrait, head, monkeypatch, across, ratio, told
+):
+    monkeypatch.setattr(photo_light, "halves", lambda portrait, head: 15.0)
+    monkeypatch.setattr(photo_light, "shading", lambda portrait, head: (across, 0.0, 0.9))
+    monkeypatch.setattr(photo_light, "cheeks", lambda image, landmarks: ratio)
     assert values(light_facts(portrait, head)).get("light", "") == told
 
 
