@@ -24,6 +24,7 @@ from torch import Tensor
 
 AMBIENT = 0.04  # of the light from a side that reaches skin which faces away from it
 TURN = 0.5  # sine of the angle from the viewer at which skin has all of that light, or none
+LAMP = 0.3  # mean light that skin facing it reflects at least, of what a picture can show
 SURROUNDINGS = 0.2  # of the picture that must be background to be exchanged
 UNEVEN = 3.0  # brightness of one cheek over the other's, up to which it is made even first
 
@@ -104,6 +105,10 @@ def lit_from(side: str) -> Maker:
         light = evened(to_linear(portrait.image), portrait, normals, inside)
         sign = 1.0 if side == "right" else -1.0
         shade = AMBIENT + (1 - AMBIENT) * (0.5 + 0.5 * sign * normals[..., :1] / TURN).clamp(0, 1)
+        # a lamp that lights one side of a face in the dark is seen on it
+        toward = inside * (sign * normals[..., :1] > TURN)
+        bright = float((light * toward).sum() / (3 * toward.sum()).clamp_min(1e-6))
+        shade = shade * max(1.0, LAMP / max(bright, 1e-4))
         lit = to_srgb(light * (1 + inside * (shade - 1)))
         picture = paste_back(lit[None], portrait)[0]
         return Variation(kind=f"light {side}", subject="light", truth=(side,), picture=picture)

@@ -41,7 +41,7 @@ UNDER_EYES = ((450, 280), (230, 50))  # landmarks under the left and right eye, 
 COVERED = 0.5  # brightness under the eye over that of the cheek
 GLASS = 0.18  # the same of lids that are down: less is a dark glass before them
 # distance of the inner lips over the width of the mouth: closed up to the first, open from the last
-SHUT, PARTED, AJAR, OPEN = 0.025, 0.12, 0.22, 0.27
+SHUT, PARTED, AJAR, OPEN = 0.025, 0.12, 0.22, 0.25
 ASIDE = 40.0  # degrees of yaw beyond which lips that seem closed may be parted, and the reverse
 SMALLEST = 64.0  # px, width of a face whose eyes and mouth are told
 SMILE = 0.33  # mean of both mouthSmile
