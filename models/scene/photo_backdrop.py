@@ -26,13 +26,15 @@ CELL = 8  # px of the reduced picture
 TEXTURE = 0.004  # coarse detail of a cell, in pixel values, that can be sharp or not
 PLAIN = 0.0022  # mean coarse detail under which a background is plain
 LEAST = 0.003  # mean coarse detail from which it is called blurred
-SOME = 0.2  # of the cells must have coarse detail as well: less is an object before a plain wall
+# of the cells have coarse detail as well in a blurred, and in a sharp background: less is an object
+# before a plain wall
+SOME, ALL = 0.2, 0.83
 PARTS = (0.5, 0.7)  # of the cells with coarse detail: those with a smaller share of fine detail
 BLURRED = (0.25, 0.34)  # that share, at either part
 EDGE = 0.012  # pixel values per px, of an edge whose blur can be measured
 PATCHES = 8  # squares in which edges are gathered, across the width of the face
 EDGES = 6  # px on edges that a square must have to count
-FILLED, ALONE = 0.7, 0.8  # of the squares at both sides of the head, or at the only one, have edges
+FILLED = 0.78  # of the squares at each side of the head must have edges to be called sharp
 FEW = 12  # squares: a side that has fewer is no side
 CRISP, NARROW = 0.80, 0.88  # px of blur: half, and three quarters, of those have less if sharp
 HARDLY = 0.1  # of the squares: fewer with edges do not count against blurred
@@ -265,9 +267,10 @@ def _background(portrait: Portrait) -> list[Fact]:
         )
         sure = min(sureness(low, BLURRED[0], 0.12), sureness(high, BLURRED[1], 0.12))
         return [Fact(subject="background", value="blurred", measured=measured, confidence=sure)]
-    least = FILLED if len(sides) == 2 else ALONE
-    if sides and all(
-        share > least and half < CRISP and most < NARROW for share, _, half, most in sides
+    if (
+        filled > ALL
+        and sides
+        and all(share > FILLED and half < CRISP and most < NARROW for share, _, half, most in sides)
     ):
         half = max(half for _, _, half, _ in sides)
         measured = f"edges beside the head are {half:.1f} px wide"
