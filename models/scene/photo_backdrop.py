@@ -49,7 +49,7 @@ def backdrop_facts(portrait: Portrait) -> list[Fact]:
 def colour_name(lightness: float, a: float, b: float) -> str:
     """The basic colour term of a CIELAB colour."""
     chroma, hue = math.hypot(a, b), math.degrees(math.atan2(b, a)) % 360.0
-    if lightness < 14.0 or (lightness < 22.0 and chroma < 8.0):
+    if (lightness < 14.0 and chroma < 20.0) or (lightness < 22.0 and chroma < 8.0):
         return "black"
     if chroma < 9.0:
         return "white" if lightness > 88.0 else "grey"

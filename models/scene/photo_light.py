@@ -17,7 +17,7 @@ from ..types import Portrait
 from .fact import Fact, face_width, sureness
 
 SIDE = 0.50  # decades of brightness between the sides of the face, from which light has a side
-ABOVE = 0.65  # the same between what faces up and what faces down
+ABOVE = 1.0  # the same between what faces up and what faces down
 EVEN = 0.08
 LITTLE = 0.20  # the most between the sides, where light is told to come from above
 STARK = (0.8, 4.0, 12.0)  # SIDE, UNLIKE and SEEN of a face in the dark

@@ -106,7 +106,7 @@ def test_halves_of_a_dark_face_differ_less_to_an_eye(portrait, head):
 
 @pytest.mark.parametrize(("across", "told"), [(0.1, "above"), (0.3, "")])
 def test_light_from_above_comes_from_no_side(portrait, head, monkeypatch, across, told):
-    monkeypatch.setattr(photo_light, "shading", lambda portrait, head: (across, 0.8, 0.9))
+    monkeypatch.setattr(photo_light, "shading", lambda portrait, head: (across, 1.2, 0.9))
     assert values(light_facts(portrait, head)).get("light", "") == told
 
 
@@ -272,7 +272,7 @@ def test_every_fact_has_its_measurement(portrait, head):
 @pytest.mark.parametrize(
     ("rgb", "name"),
     [
-        ((0, 0, 0), "black"), ((1, 1, 1), "white"), ((0.5, 0.5, 0.5), "grey"),
+        ((0, 0, 0), "black"), ((0.0, 0.02, 0.3), "blue"), ((0.12, 0.08, 0.08), "black"), ((1, 1, 1), "white"), ((0.5, 0.5, 0.5), "grey"),
         ((0.8, 0.1, 0.1), "red"),
         ((1, 0.5, 0), "orange"), ((1, 0.9, 0.1), "yellow"), ((0.1, 0.6, 0.1), "green"),
         ((0.1, 0.5, 0.5), "teal"), ((0.1, 0.2, 0.8), "blue"), ((0.5, 0.1, 0.6), "purple"),
