@@ -18,7 +18,7 @@ from .fact import Fact, face_width, sureness
 
 SIDE = 0.50  # decades of brightness between the sides of the face, from which light has a side
 ABOVE = 1.0  # the same between what faces up and what faces down
-EVEN = 0.08
+EVEN, FLAT = 0.08, 0.5  # the most sideways, and up and down, of even light
 LITTLE = 0.20  # the most between the sides, where light is told to come from above
 STARK = (0.8, 4.0, 12.0)  # SIDE, UNLIKE and SEEN of a face in the dark
 SMALLEST = 64.0  # px, width of a face whose light is told
@@ -185,7 +185,7 @@ def _light(portrait: Portrait, head: HeadModel) -> list[Fact]:
         measured = f"skin that faces up is {10**upward:.1f} times as bright as skin that faces down"
         sure = sureness(upward, ABOVE, 0.15)
         return [Fact(subject="light", value="above", measured=measured, confidence=sure)]
-    if abs(across) < EVEN and max(ratio, 1 / ratio) < ALIKE:
+    if abs(across) < EVEN and max(ratio, 1 / ratio) < ALIKE and abs(upward) < FLAT:
         measured = f"both sides of the face are equally bright, within {100 * (times - 1):.0f} %"
         sure = sureness(abs(across), EVEN, EVEN)
         return [Fact(subject="light", value="front", measured=measured, confidence=sure)]

@@ -110,9 +110,13 @@ def test_light_from_above_comes_from_no_side(portrait, head, monkeypatch, across
     assert values(light_facts(portrait, head)).get("light", "") == told
 
 
-@pytest.mark.parametrize(("ratio", "told"), [(1.0, "front"), (1.5, "")])
-def test_light_is_only_called_even_on_cheeks_alike(portrait, head, monkeypatch, ratio, told):
-    monkeypatch.setattr(photo_light, "shading", lambda portrait, head: (0.01, 0.0, 0.9))
+@pytest.mark.parametrize(
+    ("ratio", "upward", "told"), [(1.0, 0.0, "front"), (1.5, 0.0, ""), (1.0, 0.8, "")]
+)
+def test_light_is_only_called_even_on_cheeks_alike(
+    portrait, head, monkeypatch, ratio, upward, told
+):
+    monkeypatch.setattr(photo_light, "shading", lambda portrait, head: (0.01, upward, 0.9))
     monkeypatch.setattr(photo_light, "cheeks", lambda image, landmarks: ratio)
     assert values(light_facts(portrait, head)).get("light", "") == told
 
@@ -272,7 +276,8 @@ def test_every_fact_has_its_measurement(portrait, head):
 @pytest.mark.parametrize(
     ("rgb", "name"),
     [
-        ((0, 0, 0), "black"), ((0.0, 0.02, 0.3), "blue"), ((0.12, 0.08, 0.08), "black"), ((1, 1, 1), "white"), ((0.5, 0.5, 0.5), "grey"),
+        ((0, 0, 0), "black"), ((0.0, 0.02, 0.3), "blue"), ((0.12, 0.08, 0.08), "black"),
+        ((1, 1, 1), "white"), ((0.5, 0.5, 0.5), "grey"),
         ((0.8, 0.1, 0.1), "red"),
         ((1, 0.5, 0), "orange"), ((1, 0.9, 0.1), "yellow"), ((0.1, 0.6, 0.1), "green"),
         ((0.1, 0.5, 0.5), "teal"), ((0.1, 0.2, 0.8), "blue"), ((0.5, 0.1, 0.6), "purple"),
