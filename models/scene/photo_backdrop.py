@@ -64,7 +64,8 @@ def colour_name(lightness: float, a: float, b: float) -> str:
     bands = ((45.0, "red"), (75.0, "orange"), (105.0, "yellow"), (170.0, "green"),
              (225.0, "teal"), (308.0, "blue"), (332.0, "purple"), (345.0, "pink"))  # fmt: skip
     name = next((one for edge, one in bands if hue < edge), "red")
-    if name in ("red", "purple") and lightness > 62.0:
+    vivid = lightness > 45.0 and chroma > 35.0 and not 15.0 <= hue < 345.0
+    if name in ("red", "purple") and (lightness > 62.0 or vivid):
         return "pink"
     return name
 

@@ -44,7 +44,7 @@ GLASS = 0.18  # the same of lids that are down: less is a dark glass before them
 SHUT, PARTED, AJAR, OPEN = 0.025, 0.12, 0.22, 0.25
 ASIDE = 40.0  # degrees of yaw beyond which lips that seem closed may be parted, and the reverse
 SMALLEST = 64.0  # px, width of a face whose eyes and mouth are told
-LAUGH = 0.35  # OPEN of one who smiles: lips that show closed teeth are no open mouth
+JAW = 0.32  # jawOpen of an open mouth: lips that show closed teeth are none
 SMILE = 0.33  # mean of both mouthSmile
 
 
@@ -220,12 +220,11 @@ def _mouth(portrait: Portrait) -> list[Fact]:
     yaw = math.degrees(float(rotation_angles(portrait.head.rotation)[1]))
     facts = []
     own = portrait.head.expression
-    smile = float(own[ARKIT_INDEX["mouthSmileLeft"]] + own[ARKIT_INDEX["mouthSmileRight"]]) / 2
-    opened = LAUGH if smile > SMILE / 2 else OPEN
-    unclear = SHUT < gap < PARTED or AJAR < gap < opened
+    unclear = SHUT < gap < PARTED or AJAR < gap < OPEN
+    unclear |= gap >= OPEN and float(own[ARKIT_INDEX["jawOpen"]]) < JAW
     if not unclear and not (gap < OPEN and abs(yaw) > ASIDE):
         value = "closed" if gap <= SHUT else "parted" if gap <= AJAR else "open"
-        edge = min(((SHUT + PARTED) / 2, (AJAR + opened) / 2), key=lambda one: abs(gap - one))
+        edge = min(((SHUT + PARTED) / 2, (AJAR + OPEN) / 2), key=lambda one: abs(gap - one))
         facts.append(
             Fact(
                 subject="mouth",
@@ -234,6 +233,7 @@ def _mouth(portrait: Portrait) -> list[Fact]:
                 confidence=sureness(gap, edge, 0.06),
             )
         )
+    smile = float(own[ARKIT_INDEX["mouthSmileLeft"]] + own[ARKIT_INDEX["mouthSmileRight"]]) / 2
     if smile > SMILE:
         facts.append(
             Fact(

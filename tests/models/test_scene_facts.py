@@ -20,7 +20,7 @@ from synchrorama.models.scene.photo_backdrop import (
 from synchrorama.models.scene.photo_light import cheeks, halves, light_facts, to_lab
 from synchrorama.models.scene.photo_pose import face_height, pose_facts
 from synchrorama.models.scene.voice import voice_facts
-from synchrorama.models.types import EMOTIONS, Emotion
+from synchrorama.models.types import ARKIT_INDEX, EMOTIONS, Emotion
 
 RATE = 16000
 
@@ -174,6 +174,15 @@ def test_a_head_that_is_turned_and_raised_is_not_told_as_tilted(portrait, yaw, r
     assert ("tilt" in values(facts)) is told
 
 
+@pytest.mark.parametrize(("jaw", "told"), [(0.5, "open"), (0.2, "")])
+def test_teeth_behind_parted_lips_are_no_open_mouth(portrait, monkeypatch, jaw, told):
+    monkeypatch.setattr(photo_pose, "mouth_opening", lambda landmarks: 0.3)
+    expression = portrait.head.expression.clone()
+    expression[ARKIT_INDEX["jawOpen"]] = jaw
+    smiling = replace(portrait, head=replace(portrait.head, expression=expression))
+    assert values(pose_facts(smiling)).get("mouth", "") == told
+
+
 @pytest.mark.parametrize(("gap", "told"), [(0.01, "closed"), (0.09, ""), (0.18, "parted")])
 def test_lips_that_are_nearly_closed_are_not_told_as_parted(portrait, monkeypatch, gap, told):
     monkeypatch.setattr(photo_pose, "mouth_opening", lambda landmarks: gap)
@@ -278,7 +287,7 @@ def test_every_fact_has_its_measurement(portrait, head):
     [
         ((0, 0, 0), "black"), ((0.0, 0.02, 0.3), "blue"), ((0.12, 0.08, 0.08), "black"),
         ((1, 1, 1), "white"), ((0.5, 0.5, 0.5), "grey"),
-        ((0.8, 0.1, 0.1), "red"),
+        ((0.8, 0.1, 0.1), "red"), ((0.86, 0.08, 0.24), "red"), ((0.95, 0.15, 0.5), "pink"),
         ((1, 0.5, 0), "orange"), ((1, 0.9, 0.1), "yellow"), ((0.1, 0.6, 0.1), "green"),
         ((0.1, 0.5, 0.5), "teal"), ((0.1, 0.2, 0.8), "blue"), ((0.5, 0.1, 0.6), "purple"),
         ((1, 0.6, 0.75), "pink"), ((0.4, 0.25, 0.12), "brown"), ((0.93, 0.87, 0.75), "beige"),
