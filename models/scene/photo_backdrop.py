@@ -25,6 +25,7 @@ ROOM = 0.06  # of the picture that must be background
 CELL = 8  # px of the reduced picture
 TEXTURE = 0.004  # coarse detail of a cell, in pixel values, that can be sharp or not
 PLAIN = 0.0022  # mean coarse detail under which a background is plain
+SPECKS = 0.045  # the most cells of a plain background with coarse detail: faint stars are more
 LEAST = 0.003  # mean coarse detail from which it is called blurred
 # of the cells have coarse detail as well in a blurred, and in a sharp background: less is an object
 # before a plain wall
@@ -256,6 +257,8 @@ def _background(portrait: Portrait) -> list[Fact]:
         return []
     coarse, filled, low, high = told
     if coarse < PLAIN:
+        if filled > SPECKS:
+            return []
         measured = f"detail behind the head is {100 * coarse:.1f} % of the picture's range"
         sure = sureness(coarse, PLAIN, PLAIN / 2)
         return [Fact(subject="background", value="plain", measured=measured, confidence=sure)]

@@ -44,6 +44,8 @@ GLASS = 0.18  # the same of lids that are down: less is a dark glass before them
 SHUT, PARTED, AJAR, OPEN = 0.025, 0.12, 0.22, 0.25
 ASIDE = 40.0  # degrees of yaw beyond which lips that seem closed may be parted, and the reverse
 SMALLEST = 64.0  # px, width of a face whose eyes and mouth are told
+LIPS = ((0, 13), (14, 17))  # landmarks above and below in the middle of either lip
+GAPE = 0.25  # of the way from lip to lip that is less than half as bright, in a mouth not closed
 JAW = 0.32  # jawOpen of an open mouth: lips that show closed teeth are none
 SMILE = 0.33  # mean of both mouthSmile
 
@@ -215,12 +217,26 @@ def mouth_opening(landmarks: Tensor) -> float:
     return float(gap / width)
 
 
+def dark_between(portrait: Portrait) -> float:
+    """Share of the way from one lip's middle to the other's that is less than half as bright.
+
+    Landmarks lie on each other where lips are a little apart; what is dark is then seen.
+    """
+    luma = portrait.image @ portrait.image.new_tensor([0.299, 0.587, 0.114])
+    upper, lower = (portrait.landmarks[list(lip), :2].mean(0) for lip in LIPS)
+    places = upper + (lower - upper) * torch.linspace(0.0, 1.0, 21)[:, None]
+    grid = places[None, None] / luma.shape[0] * 2 - 1
+    at = F.grid_sample(luma[None, None], grid, align_corners=False)[0, 0, 0]
+    return float((at < 0.5 * torch.minimum(at[0], at[-1])).double().mean())
+
+
 def _mouth(portrait: Portrait) -> list[Fact]:
     gap = mouth_opening(portrait.landmarks)
     yaw = math.degrees(float(rotation_angles(portrait.head.rotation)[1]))
     facts = []
     own = portrait.head.expression
     unclear = SHUT < gap < PARTED or AJAR < gap < OPEN
+    unclear |= gap <= SHUT and dark_between(portrait) > GAPE
     unclear |= gap >= OPEN and float(own[ARKIT_INDEX["jawOpen"]]) < JAW
     if not unclear and not (gap < OPEN and abs(yaw) > ASIDE):
         value = "closed" if gap <= SHUT else "parted" if gap <= AJAR else "open"

@@ -18,7 +18,7 @@ from synchrorama.models.scene.photo_backdrop import (
     edge_blur,
 )
 from synchrorama.models.scene.photo_light import cheeks, halves, light_facts, to_lab
-from synchrorama.models.scene.photo_pose import face_height, pose_facts
+from synchrorama.models.scene.photo_pose import dark_between, face_height, pose_facts
 from synchrorama.models.scene.voice import voice_facts
 from synchrorama.models.types import ARKIT_INDEX, EMOTIONS, Emotion
 
@@ -174,6 +174,20 @@ def test_a_head_that_is_turned_and_raised_is_not_told_as_tilted(portrait, yaw, r
     assert ("tilt" in values(facts)) is told
 
 
+@pytest.mark.parametrize(("dark", "told"), [(0.1, "closed"), (0.4, "")])
+def test_lips_with_the_dark_between_them_are_not_told_as_closed(portrait, monkeypatch, dark, told):
+    assert dark_between(portrait) < 0.1
+    monkeypatch.setattr(photo_pose, "dark_between", lambda portrait: dark)
+    assert values(pose_facts(portrait)).get("mouth", "") == told
+
+
+def test_the_dark_between_lips_is_seen(portrait):
+    upper, lower = portrait.landmarks[[13, 14], :2].round().int().tolist()
+    parted = portrait.image.clone()
+    parted[upper[1] - 2 : lower[1] + 3, upper[0] - 3 : upper[0] + 4] = 0.0
+    assert dark_between(replace(portrait, image=parted)) > 0.25
+
+
 @pytest.mark.parametrize(("jaw", "told"), [(0.5, "open"), (0.2, "")])
 def test_teeth_behind_parted_lips_are_no_open_mouth(portrait, monkeypatch, jaw, told):
     monkeypatch.setattr(photo_pose, "mouth_opening", lambda landmarks: 0.3)
@@ -267,6 +281,13 @@ def test_an_edge_tells_its_own_blur(sigma):
     for share, _, half, _ in edge_blur(reduced):
         assert share > 0.5
         assert half == pytest.approx(math.hypot(sigma, 0.6), abs=0.3)
+
+
+def test_faint_stars_are_not_plain(portrait):
+    wall = torch.full_like(portrait.source, 0.5)
+    for x in (30, 370):
+        wall[20:50, x - 14 : x + 14] = 0.56
+    assert "background" not in values(backdrop_facts(replace(portrait, source=wall)))
 
 
 def test_a_plain_wall_is_plain(portrait):
