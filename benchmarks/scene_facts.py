@@ -23,7 +23,7 @@ import torch
 from common import RESULTS, Studio, machine, write_result
 from scene_variations import MAKERS, SUBJECTS, ordinary
 from synchrorama.models.portrait.prepare import prepare_portrait
-from synchrorama.models.scene.measure import measure
+from synchrorama.models.scene.measure import ASTRAY, measure
 from synchrorama.models.types import Portrait
 
 NEEDED = 0.9
@@ -53,7 +53,10 @@ def judge(
             print(f"{path.name}: {error}", flush=True)
             continue
         if not ordinary(portrait):
-            print(f"{path.name}: turned away, or its eyes are not seen", flush=True)
+            print(f"{path.name}: turned away, too small, or its eyes are not seen", flush=True)
+            continue
+        if studio.landmarker.astray(portrait) > ASTRAY:
+            print(f"{path.name}: perhaps no face", flush=True)
             continue
         made = 0
         while made < share and kinds:
@@ -93,7 +96,7 @@ def _judged(studio: Studio, path: Path, portrait: Portrait, kind: str) -> dict[s
         seen = prepare_portrait(variation.picture, landmarker=studio.landmarker, head=studio.head)
     except ValueError:
         return row  # the change hid the face
-    facts = measure(portrait=seen, head=studio.head)
+    facts = measure(portrait=seen, head=studio.head, astray=studio.landmarker.astray(seen))
     told = facts.value(variation.subject)
     why = [fact.measured for fact in facts.facts if fact.subject == variation.subject]
     why += [line for line in facts.remarks if line.startswith(variation.subject)]

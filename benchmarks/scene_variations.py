@@ -15,12 +15,17 @@ from common import ARKIT_INDEX, Studio
 from synchrorama.models.head import project, rotation_angles
 from synchrorama.models.motion.frames import MotionFrames
 from synchrorama.models.raster import interpolate, rasterise
-from synchrorama.models.scene.photo_light import _vertex_normals, cheeks, to_linear
-from synchrorama.models.scene.photo_pose import EYES_OPEN, IRIS, eye_opening, eyes_seen
+from synchrorama.models.scene.fact import face_width
+from synchrorama.models.scene.photo_light import _vertex_normals, cheeks, small_lab, to_linear
+from synchrorama.models.scene.photo_pose import EYES_OPEN, IRIS, SMALLEST, eye_opening, eyes_seen
 from synchrorama.models.types import Portrait
 from synchrorama.models.video.paste import paste_back
 from torch import Tensor
 
+AMBIENT = 0.04  # of the light from a side that reaches skin which faces away from it
+TURN = 0.5  # sine of the angle from the viewer at which skin has all of that light, or none
+LAMP = 0.3  # mean light that skin facing it reflects at least, of what a picture can show
+SURROUNDINGS = 0.2  # of the picture that must be background to be exchanged
 UNEVEN = 3.0  # brightness of one cheek over the other's, up to which it is made even first
 
 
@@ -40,12 +45,13 @@ Maker = Callable[[Studio, Portrait], Variation | None]
 def ordinary(portrait: Portrait) -> bool:
     """Whether it is a portrait of which the truth can be known.
 
-    It is upright, not in profile, and its eyes are open and seen.
+    It is upright, not in profile, wide enough to be told in full, and its eyes are open and seen.
     """
     pitch, yaw, roll = (math.degrees(float(a)) for a in rotation_angles(portrait.head.rotation))
     upright = abs(pitch) < 25.0 and abs(yaw) < 25.0 and abs(roll) < 20.0
     opened = eye_opening(portrait.landmarks) > EYES_OPEN
-    return upright and opened and eyes_seen(portrait) >= IRIS
+    large = face_width(portrait) >= SMALLEST
+    return upright and large and opened and eyes_seen(portrait) >= IRIS
 
 
 def to_srgb(light: Tensor) -> Tensor:
@@ -98,7 +104,11 @@ def lit_from(side: str) -> Maker:
         normals, inside = _normal_map(studio, portrait)
         light = evened(to_linear(portrait.image), portrait, normals, inside)
         sign = 1.0 if side == "right" else -1.0
-        shade = 0.15 + 0.85 * (0.5 + 0.5 * sign * normals[..., :1] / 0.8).clamp(0, 1)
+        shade = AMBIENT + (1 - AMBIENT) * (0.5 + 0.5 * sign * normals[..., :1] / TURN).clamp(0, 1)
+        # a lamp that lights one side of a face in the dark is seen on it
+        toward = inside * (sign * normals[..., :1] > TURN)
+        bright = float((light * toward).sum() / (3 * toward.sum()).clamp_min(1e-6))
+        shade = shade * max(1.0, LAMP / max(bright, 1e-4))
         lit = to_srgb(light * (1 + inside * (shade - 1)))
         picture = paste_back(lit[None], portrait)[0]
         return Variation(kind=f"light {side}", subject="light", truth=(side,), picture=picture)
@@ -123,12 +133,14 @@ def exposed(mean: float, truth: str) -> Maker:
 
 
 def tinted(truth: str) -> Maker:
-    """Colours made neutral on the whole, then lit by a lamp (3500 K) or a blue sky (12000 K)."""
+    """Colours around the face made neutral, then lit by a lamp (3500 K) or a blue sky (12000 K)."""
     gains = {"warm": (1.32, 1.0, 0.55), "cool": (0.70, 1.0, 1.50)}[truth]
 
     def make(studio: Studio, portrait: Portrait) -> Variation | None:
         light = to_linear(portrait.source)
-        mean = light.mean((0, 1)).clamp_min(1e-4)
+        lab, face = small_lab(portrait)
+        small = F.interpolate(light.permute(2, 0, 1)[None], lab.shape[:2], mode="area")[0]
+        mean = small[:, ~face].mean(1).clamp_min(1e-4)
         gain = mean.mean() / mean
         if float(gain.max() / gain.min()) > 2.5:
             return None  # one colour fills it: nothing makes that neutral
@@ -232,9 +244,9 @@ def _leaves(height: int, width: int, face: float, seed: int) -> Tensor:
     """Discs that cover each other, as sharp as pixels allow, [H, W, 3]: like leaves or a crowd."""
     generator = torch.Generator().manual_seed(seed)
     out = torch.full((height, width, 3), 0.4)
-    for _ in range(500):
+    for _ in range(2000):
         u = torch.rand(6, generator=generator)
-        radius = face * 0.06 / (0.12 + float(u[0]))
+        radius = face * 0.03 / (0.12 + float(u[0]))
         x, y = float(u[1]) * width, float(u[2]) * height
         left, top = max(int(x - radius), 0), max(int(y - radius), 0)
         patch = out[top : int(y + radius) + 1, left : int(x + radius) + 1]
@@ -266,7 +278,7 @@ def backdrop(truth: str) -> Maker:
         head = (across / 1.0).square() + ((down + 0.1) / 1.0).square() < 1.0
         body = (down > 0.0) & (across.abs() < 0.8 + 1.5 * (down - 0.3).clamp(0.0, 1.0))
         keep = (head | body)[..., None].float()
-        if float(keep.mean()) > 0.9:
+        if float(keep.mean()) > 1 - SURROUNDINGS:
             return None
         picture = keep * portrait.source + (1 - keep) * leaves
         return Variation(kind=truth, subject="background", truth=(truth,), picture=picture)

@@ -227,9 +227,11 @@ def see(
     """
     landmarker = FaceLandmarker.from_checkpoint().to(device or torch.device("cpu"))
     head = HeadModel.from_checkpoint()
+    portrait = prepare_portrait(image, landmarker=landmarker, head=head)
     facts = measure(
-        portrait=prepare_portrait(image, landmarker=landmarker, head=head),
+        portrait=portrait,
         head=head,
+        astray=landmarker.astray(portrait),
         speech=(waveform, sample_rate),
         emotion=emotion,
         text=text,

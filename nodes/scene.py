@@ -112,13 +112,15 @@ def gather_facts(
     text: str, notes: str, portrait: Portrait | None, audio: Audio | None, emotion: Emotion | None
 ) -> Facts:
     """Everything that can be measured on what is connected."""
-    faces = None
+    faces, astray = None, 0.0
     if portrait is not None:
-        faces = len(host.load(FaceLandmarker.from_checkpoint()).faces(portrait.source))
+        landmarker = host.load(FaceLandmarker.from_checkpoint())
+        faces, astray = len(landmarker.faces(portrait.source)), landmarker.astray(portrait)
     return measure(
         portrait=portrait,
         head=HeadModel.from_checkpoint() if portrait is not None else None,
         people=faces,
+        astray=astray,
         speech=one_speech(audio) if audio is not None else None,
         emotion=emotion,
         text=text,

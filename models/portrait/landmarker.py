@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..checkpoint import WEIGHTS, fill_module, load_checkpoint
-from ..types import Face
+from ..types import Face, Portrait
 from .blazeface import BlazeFace
 from .blendshapes import BlendshapeMixer
 from .detection import FaceBox, search
@@ -88,6 +88,26 @@ class FaceLandmarker(nn.Module):
             else:
                 faces += self._faces(landmarks, [presence[0] if score is None else score])
         return _distinct(faces)
+
+    def astray(self, portrait: Portrait) -> float:
+        """How far a portrait's landmarks lie from those that are found anew in their upright box.
+
+        A face is found again in the same place, from wherever the search begins; what was taken for
+        a face, like a hand, a bag or folds, is not, and seldom a profile that leans.
+
+        Args:
+            portrait: With its picture.
+
+        Returns:
+            Mean distance in widths of the face; infinite where none is found.
+        """
+        points = portrait.landmarks[:, :2] @ portrait.to_source[:, :2].T + portrait.to_source[:, 2]
+        low, high = points.amin(0), points.amax(0)
+        found = self.faces(portrait.source, torch.cat((low, high)))
+        if not found:
+            return math.inf
+        away = (found[0].landmarks[:, :2] - points).norm(dim=1).mean()
+        return float(away / (high[0] - low[0]))
 
     @torch.inference_mode()
     def track(

@@ -155,9 +155,11 @@ def _in_context(
         elif "tilted" in words or "tilt" in words:
             wrong.append((f"head tilted {side}", {("tilt", side)}))
         else:
-            turned = {("turn", f"slightly {side}")}
-            if "slightly" not in words:
-                turned.add(("turn", side))
+            turned = {("turn", f"far {side}")}
+            if "slightly" in words:
+                turned = {("turn", f"slightly {side}")}
+            elif "far" not in words:
+                turned |= {("turn", side), ("turn", f"slightly {side}")}
             wrong.append((f"turned {side}", turned))
     if words & _LIGHT and "above" in words:
         wrong.append(("light from above", {("light", "above")}))
@@ -175,7 +177,8 @@ def _in_context(
     if "camera" in words and words & {"facing", "faces", "looking"}:
         wrong.append(("facing the camera", {("turn", "camera")}))
     if "profile" in words:
-        wrong.append(("a profile", {("turn", "left"), ("turn", "right")}))
+        aside = {("turn", f"{much}{side}") for much in ("", "far ") for side in _SIDES}
+        wrong.append(("a profile", aside))
     if "close-up" in words or "close up" in text:
         wrong.append(("a close-up", {("framing", "close-up"), ("framing", "extreme close-up")}))
     table = word_table()
@@ -187,9 +190,10 @@ def _in_context(
             wrong.append((grade, {("feeling", f"{grade} {name}") for name in felt}))
     if "extreme" in words:
         wrong.append(("an extreme close-up", {("framing", "extreme close-up")}))
-    for part, framing in (("full figure", "full figure"), ("wide shot", "full figure"),
+    wide = "medium wide" if "medium" in words else "wide"
+    for part, framing in (("full figure", "wide"), ("wide shot", wide),
                           ("upper body", "upper body"), ("shoulders", "head and shoulders"),
-                          ("full body", "full figure")):  # fmt: skip
+                          ("full body", "wide")):  # fmt: skip
         if part in text:
             wrong.append((part, {("framing", framing)}))
     if "focus" in words:

@@ -7,11 +7,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..types import Portrait
+
 # What facts are about, and the values they take. "colours" and "words" are open.
 VALUES: dict[str, tuple[str, ...]] = {
-    "framing": ("extreme close-up", "close-up", "head and shoulders", "upper body", "full figure"),
+    "framing": (
+        "extreme close-up",
+        "close-up",
+        "head and shoulders",
+        "upper body",
+        "medium wide",
+        "wide",
+    ),
     "face size": ("a tenth", "a fifth", "a quarter", "a third", "half", "most"),
-    "turn": ("camera", "slightly left", "slightly right", "left", "right"),
+    "turn": ("camera", "slightly left", "slightly right", "left", "right", "far left", "far right"),
     "tilt": ("left", "right"),
     "nod": ("up", "down"),
     "eyes": ("open", "closed"),
@@ -93,6 +102,12 @@ class Facts:
             for one in self.feelings
         ]
         return "\n".join([*lines, *self.remarks])
+
+
+def face_width(portrait: Portrait) -> float:
+    """Px of the picture between the outermost landmarks."""
+    across = portrait.landmarks[:, :2] @ portrait.to_source[0, :2]
+    return float(across.max() - across.min())
 
 
 def sureness(value: float, edge: float, width: float) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor
 
 from ..head import HeadModel
@@ -16,6 +18,8 @@ from .photo_pose import pose_facts
 from .voice import voice_facts
 
 SURE = 0.55  # confidence from which a fact is told
+ASTRAY = 0.05  # widths of the face by which landmarks found anew may differ
+OF_PICTURE = ("brightness", "warmth", "colours")  # told without a face
 
 
 def measure(
@@ -23,6 +27,7 @@ def measure(
     portrait: Portrait | None = None,
     head: HeadModel | None = None,
     people: int | None = None,
+    astray: float = 0.0,
     speech: tuple[Tensor, int] | None = None,
     emotion: Emotion | None = None,
     text: str = "",
@@ -34,6 +39,8 @@ def measure(
         portrait: The picture.
         head: The head to which it was fitted; needed with the portrait.
         people: Faces found in the whole picture.
+        astray: How far the face's landmarks lie from those found anew, in widths of the face; if
+            they differ, it may be no face, and nothing is said of it.
         speech: Waveform [C, S] and sample rate in Hz.
         emotion: What is felt.
         text: What is said: plain text, lines "0:00–0:02 text", SRT or WebVTT.
@@ -51,7 +58,13 @@ def measure(
             *light_facts(portrait, head),
             *backdrop_facts(portrait),
         ]
-    if people is not None:
+    if astray > ASTRAY:
+        found = [fact for fact in found if fact.subject in OF_PICTURE]
+        where = f"{100 * astray:.0f} % of its width away" if math.isfinite(astray) else "nowhere"
+        remarks.append(
+            f"face: nothing told of it, it may be none: looked for again it is found {where}."
+        )
+    elif people is not None:
         found.append(
             Fact(
                 subject="people",

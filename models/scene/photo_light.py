@@ -14,17 +14,24 @@ from torch import Tensor
 from ..head import HeadModel, rotation_angles
 from ..landmarks import EYES, INNER_LIPS, LOWER_LIP, MOUTH_CORNERS, OVAL, UPPER_LIP
 from ..types import Portrait
-from .fact import Fact, sureness
+from .fact import Fact, face_width, sureness
 
-SIDE = 0.20  # decades of brightness between the sides of the face, from which light has a side
-ABOVE = 0.50  # the same between what faces up and what faces down
-EVEN = 0.08
+SIDE = 0.50  # decades of brightness between the sides of the face, from which light has a side
+ABOVE = 1.0  # the same between what faces up and what faces down
+EVEN, FLAT = 0.08, 0.5  # the most sideways, and up and down, of even light
+LITTLE = 0.20  # the most between the sides, where light is told to come from above
+STARK = (0.8, 4.0, 12.0)  # SIDE, UNLIKE and SEEN of a face in the dark
+SMALLEST = 64.0  # px, width of a face whose light is told
 LYING = 35.0  # degrees of roll beyond which up and sideways are not those of a face
 # landmarks on the cheek to the left and to the right of the picture
 CHEEKS = ((50, 101, 205, 36, 187, 123, 117, 147), (280, 330, 425, 266, 411, 352, 346, 376))
-ALIKE, UNLIKE = 1.3, 1.5  # brightness of one cheek over the other's: of even light, of a side
+ALIKE, UNLIKE = 1.3, 2.45  # brightness of one cheek over the other's: of even light, of a side
+HALVES = 0.2  # how far the skin of a half of the face turns to its side, as its normal's share
+SEEN = 25.0  # CIELAB units of lightness between the halves, from which an eye sees a side
 DARK, BRIGHT = 0.26, 0.62  # mean of the picture's pixel values
 WARM, COOL = 9.0, -3.0  # of the picture's mean CIELAB towards orange, away from the face
+BLACK = 15.0  # CIELAB lightness under which a pixel has no colour
+ENOUGH = 0.05  # of the picture must have one
 GREENISH = -3.0  # of CIELAB's a: what lies below is green rather than warm
 
 
@@ -137,8 +144,26 @@ def cheeks(image: Tensor, landmarks: Tensor) -> float:
     return float((right + 1e-3) / (left + 1e-3))
 
 
+def halves(portrait: Portrait, head: HeadModel) -> float:
+    """How much lighter the half of the face on the right of the picture is, in CIELAB units.
+
+    An eye sees lightness: half of a bright cheek's light is a clear shadow, half of a dark one's is
+    hardly seen.
+    """
+    points, normals = _skin(portrait, head)
+    light = 10 ** _brightness_at(portrait.image, points)
+    lightness = 116 * light.clamp(0.0089, 1.0) ** (1 / 3) - 16
+    aside = (normals @ portrait.head.rotation)[:, 0]  # in the head's own frame
+    left, right = lightness[aside < -HALVES], lightness[aside > HALVES]
+    if not len(left) or not len(right):
+        return 0.0
+    return float(right.median() - left.median())
+
+
 def _light(portrait: Portrait, head: HeadModel) -> list[Fact]:
-    """From where, if the shading over the normals and the two cheeks tell the same."""
+    """From where, if shading over the normals, cheeks and halves of the face tell the same."""
+    if face_width(portrait) < SMALLEST:
+        return []
     across, upward, kept = shading(portrait, head)
     roll = math.degrees(float(rotation_angles(portrait.head.rotation)[2]))
     if kept < 0.4 or abs(roll) > LYING:
@@ -148,15 +173,19 @@ def _light(portrait: Portrait, head: HeadModel) -> list[Fact]:
     measured = f"skin that faces {side} is {times:.1f} times as bright as skin that faces away"
     ratio = cheeks(portrait.image, portrait.landmarks)
     if abs(across) > SIDE:
-        if (ratio if side == "right" else 1 / ratio) < UNLIKE:
+        lighter = halves(portrait, head)
+        if side == "left":
+            ratio, lighter = 1 / ratio, -lighter
+        stark = abs(across) > STARK[0] and ratio > STARK[1] and lighter > STARK[2]
+        if not stark and (ratio < UNLIKE or lighter < SEEN):
             return []
         sure = sureness(abs(across), SIDE, 0.10)
         return [Fact(subject="light", value=side, measured=measured, confidence=sure)]
-    if upward > ABOVE:
+    if upward > ABOVE and abs(across) < LITTLE:
         measured = f"skin that faces up is {10**upward:.1f} times as bright as skin that faces down"
         sure = sureness(upward, ABOVE, 0.15)
         return [Fact(subject="light", value="above", measured=measured, confidence=sure)]
-    if abs(across) < EVEN and max(ratio, 1 / ratio) < ALIKE:
+    if abs(across) < EVEN and max(ratio, 1 / ratio) < ALIKE and abs(upward) < FLAT:
         measured = f"both sides of the face are equally bright, within {100 * (times - 1):.0f} %"
         sure = sureness(abs(across), EVEN, EVEN)
         return [Fact(subject="light", value="front", measured=measured, confidence=sure)]
@@ -196,9 +225,10 @@ def small_lab(portrait: Portrait, side: int = 96) -> tuple[Tensor, Tensor]:
 
 def _warmth(portrait: Portrait) -> list[Fact]:
     lab, face = small_lab(portrait)
-    if bool(face.all()):
+    seen = ~face & (lab[..., 0] > BLACK)  # black has no warmth, however much of it there is
+    if float(seen.sum()) < ENOUGH * face.numel():
         return []
-    a, b = lab[~face][:, 1:].mean(0).tolist()
+    a, b = lab[seen][:, 1:].mean(0).tolist()
     towards = 0.4 * a + 0.92 * b  # orange lies at about 67° of CIELAB's hue
     warm = towards > WARM and a > GREENISH
     value = "warm" if warm else "cool" if towards < COOL else "neutral"

@@ -14,36 +14,48 @@ from torch import Tensor
 from ..head import rotation_angles
 from ..landmarks import EYES, MOUTH_CORNERS
 from ..types import ARKIT_INDEX, Portrait
-from .fact import Fact, sureness
+from .fact import Fact, face_width, sureness
 
 FOREHEAD, CHIN = 10, 152  # landmarks at the ends of the face's height
+NOSE = 1  # landmark at its tip
 
 # Framing by what of the picture lies under the chin, in face heights: forehead to chin is about
-# three quarters of a head, the chest 0.8 of it under the chin, the waist 2.6, the knees 5.5.
-FRAMING = (("close-up", 0.75), ("head and shoulders", 1.9), ("upper body", 3.9))
+# three quarters of a head, the chest 0.8 of it under the chin, the waist 2.6, the knees 5.5, the
+# feet of one who stands 8.5.
+FRAMING = (("close-up", 0.75), ("head and shoulders", 1.9), ("upper body", 3.9),
+           ("medium wide", 7.5))  # fmt: skip
 TIGHT = 0.68  # of the picture's height: a face larger than that fills it
 SIZES = (("a tenth", 0.10), ("a fifth", 0.20), ("a quarter", 0.25), ("a third", 1 / 3),
          ("half", 0.5))  # fmt: skip
-FACING, CLEARLY = 11.0, 24.0  # degrees of yaw
+FACING, CLEARLY, FAR = 11.0, 22.0, 40.0  # degrees of yaw
+# how far the nose may lie from the middle between the face's two edges, over their distance
+NOSE_FACING, NOSE_SLIGHTLY = 0.2, 0.36
+EDGES = (234, 454)  # landmarks at the edges of the face
 LYING = 35.0  # degrees of roll beyond which the chin no longer tells the framing
-TILTED, NODDING = 8.0, 26.0  # degrees of roll and pitch
-EYES_SHUT, EYES_OPEN = 0.13, 0.17  # distance of the lids over the eye's width
-IRIS = 0.08  # pixel values between iris and white, of an eye that is seen
+TILTED, NODDING = 9.0, 26.0  # degrees of roll and pitch
+# degrees of yaw from which a head that is raised seems tilted, and of roll that it then needs
+SIDEWAYS, ASKEW = 28.0, 20.0
+EYES_SHUT, EYES_OPEN = 0.15, 0.17  # distance of the lids over the eye's width
+IRIS = 0.12  # pixel values between iris and white, of an eye that is seen
 UNDER_EYES = ((450, 280), (230, 50))  # landmarks under the left and right eye, and on the cheek
 COVERED = 0.5  # brightness under the eye over that of the cheek
-SHUT, PARTED, OPEN = 0.025, 0.08, 0.22  # distance of the inner lips over the mouth's width
-ASIDE = 40.0  # degrees of yaw beyond which lips that seem closed may be parted
+GLASS = 0.18  # the same of lids that are down: less is a dark glass before them
+# distance of the inner lips over the width of the mouth: closed up to the first, open from the last
+SHUT, PARTED, AJAR, OPEN = 0.025, 0.12, 0.22, 0.25
+ASIDE = 40.0  # degrees of yaw beyond which lips that seem closed may be parted, and the reverse
+SMALLEST = 64.0  # px, width of a face whose eyes and mouth are told
+LIPS = ((0, 13), (14, 17))  # landmarks above and below in the middle of either lip
+GAPE = 0.25  # of the way from lip to lip that is less than half as bright, in a mouth not closed
+JAW = 0.32  # jawOpen of an open mouth: lips that show closed teeth are none
 SMILE = 0.33  # mean of both mouthSmile
 
 
 def pose_facts(portrait: Portrait) -> list[Fact]:
     """Framing, face size, turn, tilt, nod, eyes, mouth and smile, as far as they can be told."""
-    return [
-        *_framing(portrait),
-        *_pose(portrait),
-        *_eyes(portrait),
-        *_mouth(portrait),
-    ]
+    facts = [*_framing(portrait), *_pose(portrait)]
+    if face_width(portrait) >= SMALLEST:
+        facts += [*_eyes(portrait), *_mouth(portrait)]
+    return facts
 
 
 def face_height(portrait: Portrait) -> float:
@@ -65,7 +77,7 @@ def _framing(portrait: Portrait) -> list[Fact]:
     share = face / height
     chin = _in_source(portrait, portrait.landmarks[[CHIN], :2])[0]
     under = (height - float(chin[1])) / face
-    name = next((one for one, edge in FRAMING if under < edge), "full figure")
+    name = next((one for one, edge in FRAMING if under < edge), "wide")
     if share > TIGHT:
         name = "extreme close-up"
     edges = [one for _, one in FRAMING]
@@ -90,32 +102,43 @@ def _framing(portrait: Portrait) -> list[Fact]:
     return facts
 
 
+def nose_aside(landmarks: Tensor) -> float:
+    """How far the nose's tip is from the middle of the face's edges, over their distance.
+
+    Args:
+        landmarks: [478, 2 or 3] px.
+    """
+    left, right = landmarks[list(EDGES), :2].unbind(0)
+    across = right - left
+    place = float((landmarks[NOSE, :2] - left) @ across) / max(float(across @ across), 1e-6)
+    return abs(place - 0.5)
+
+
 def _pose(portrait: Portrait) -> list[Fact]:
     pitch, yaw, roll = (math.degrees(float(a)) for a in rotation_angles(portrait.head.rotation))
     # roll > 0 tilts the top of the head to the left of the picture
     side = "right" if yaw > 0 else "left"
     facts = []
-    if abs(yaw) < FACING:
-        turn, edge = "camera", FACING
-    elif abs(yaw) < CLEARLY:
-        turn = f"slightly {side}"
-        edge = min((FACING, CLEARLY), key=lambda one: abs(abs(yaw) - one))
-    else:
-        turn, edge = side, CLEARLY
-    facts.append(
-        Fact(
-            subject="turn",
-            value=turn,
-            measured=f"the nose is turned {abs(yaw):.0f}° to the {side} of the picture",
-            confidence=sureness(abs(yaw), edge, 8.0),
+    steps = {"camera": FACING, f"slightly {side}": CLEARLY, side: FAR, f"far {side}": 90.0}
+    turn = next(value for value, most in steps.items() if abs(yaw) < most)
+    most = {"camera": NOSE_FACING, f"slightly {side}": NOSE_SLIGHTLY}.get(turn, math.inf)
+    if nose_aside(portrait.landmarks) < most:
+        # "turned to the left" is true of one that is turned slightly or far as well
+        edge = FAR if turn.startswith("far") else FACING
+        facts.append(
+            Fact(
+                subject="turn",
+                value=turn,
+                measured=f"the nose is turned {abs(yaw):.0f}° to the {side} of the picture",
+                confidence=sureness(abs(yaw), edge, 8.0),
+            )
         )
-    )
     lean = "left" if roll > 0 else "right"
     leaning = f"the head leans {abs(roll):.0f}° to the {lean} of the picture"
     way = "down" if pitch > 0 else "up"
     bent = f"the head is bent {abs(pitch):.0f}° {way}"
     for subject, value, angle, limit, width, measured in (
-        ("tilt", lean, abs(roll), TILTED, 6.0, leaning),
+        ("tilt", lean, abs(roll), TILTED if abs(yaw) < SIDEWAYS else ASKEW, 6.0, leaning),
         ("nod", way, abs(pitch), NODDING, 8.0, bent),
     ):
         if angle > limit:
@@ -142,20 +165,31 @@ def eyes_seen(portrait: Portrait) -> float:
     Of the clearer eye; one whose skin underneath is far darker than the cheek is covered and does
     not count.
     """
+    seen = [eye for eye in _at_eyes(portrait) if float(eye[3]) > COVERED * float(eye[4])]
+    return max((float(eye[1:3].max() - eye[0]) for eye in seen), default=0.0)
+
+
+def lids_seen(portrait: Portrait) -> bool:
+    """Whether there is skin, and no dark glass, where one of the eyes is."""
+    return any(
+        float(eye[3]) > COVERED * float(eye[4]) and float(eye[0]) > GLASS * float(eye[4])
+        for eye in _at_eyes(portrait)
+    )
+
+
+def _at_eyes(portrait: Portrait) -> list[Tensor]:
+    """Pixel values of either eye: at its iris, at both sides of it, under the eye, on the cheek."""
     luma = portrait.image @ portrait.image.new_tensor([0.299, 0.587, 0.114])
     points = portrait.landmarks[:, :2]
-    best = 0.0
+    out = []
     for eye, (under, cheek) in zip(EYES, UNDER_EYES, strict=True):
         iris = points[eye.iris[0]]
         corners = points[[eye.upper[0], eye.upper[-1]]]
         white = iris + 0.62 * (corners - iris)
         places = torch.stack((iris, *white, points[under], points[cheek]))
-        at = F.grid_sample(
-            luma[None, None], places[None, None] / luma.shape[0] * 2 - 1, align_corners=False
-        )[0, 0, 0]
-        if float(at[3]) > COVERED * float(at[4]):
-            best = max(best, float(at[1:3].max() - at[0]))
-    return best
+        grid = places[None, None] / luma.shape[0] * 2 - 1
+        out.append(F.grid_sample(luma[None, None], grid, align_corners=False)[0, 0, 0])
+    return out
 
 
 def _eyes(portrait: Portrait) -> list[Fact]:
@@ -164,6 +198,8 @@ def _eyes(portrait: Portrait) -> list[Fact]:
         return []  # narrowed or shut, which cannot be told
     if opening >= EYES_OPEN and eyes_seen(portrait) < IRIS:
         return []  # behind dark glasses, or not seen
+    if opening <= EYES_SHUT and not lids_seen(portrait):
+        return []
     return [
         Fact(
             subject="eyes",
@@ -181,13 +217,30 @@ def mouth_opening(landmarks: Tensor) -> float:
     return float(gap / width)
 
 
+def dark_between(portrait: Portrait) -> float:
+    """Share of the way from one lip's middle to the other's that is less than half as bright.
+
+    Landmarks lie on each other where lips are a little apart; what is dark is then seen.
+    """
+    luma = portrait.image @ portrait.image.new_tensor([0.299, 0.587, 0.114])
+    upper, lower = (portrait.landmarks[list(lip), :2].mean(0) for lip in LIPS)
+    places = upper + (lower - upper) * torch.linspace(0.0, 1.0, 21)[:, None]
+    grid = places[None, None] / luma.shape[0] * 2 - 1
+    at = F.grid_sample(luma[None, None], grid, align_corners=False)[0, 0, 0]
+    return float((at < 0.5 * torch.minimum(at[0], at[-1])).double().mean())
+
+
 def _mouth(portrait: Portrait) -> list[Fact]:
     gap = mouth_opening(portrait.landmarks)
     yaw = math.degrees(float(rotation_angles(portrait.head.rotation)[1]))
     facts = []
-    if not SHUT < gap < PARTED and not (gap <= SHUT and abs(yaw) > ASIDE):
-        value = "closed" if gap <= SHUT else "parted" if gap < OPEN else "open"
-        edge = min(((SHUT + PARTED) / 2, OPEN), key=lambda one: abs(gap - one))
+    own = portrait.head.expression
+    unclear = SHUT < gap < PARTED or AJAR < gap < OPEN
+    unclear |= gap <= SHUT and dark_between(portrait) > GAPE
+    unclear |= gap >= OPEN and float(own[ARKIT_INDEX["jawOpen"]]) < JAW
+    if not unclear and not (gap < OPEN and abs(yaw) > ASIDE):
+        value = "closed" if gap <= SHUT else "parted" if gap <= AJAR else "open"
+        edge = min(((SHUT + PARTED) / 2, (AJAR + OPEN) / 2), key=lambda one: abs(gap - one))
         facts.append(
             Fact(
                 subject="mouth",
@@ -196,7 +249,6 @@ def _mouth(portrait: Portrait) -> list[Fact]:
                 confidence=sureness(gap, edge, 0.06),
             )
         )
-    own = portrait.head.expression
     smile = float(own[ARKIT_INDEX["mouthSmileLeft"]] + own[ARKIT_INDEX["mouthSmileRight"]]) / 2
     if smile > SMILE:
         facts.append(

@@ -16,7 +16,8 @@ PHRASES: dict[str, dict[str, tuple[str, str]]] = {
         "close-up": ("close-up portrait", "close-up, portrait"),
         "head and shoulders": ("head and shoulders portrait", "portrait, head and shoulders"),
         "upper body": ("upper body portrait", "portrait, upper body"),
-        "full figure": ("wide shot, full figure", "wide shot, full figure"),
+        "medium wide": ("medium wide shot", "medium wide shot"),
+        "wide": ("wide shot", "wide shot"),
     },
     "face size": {
         size: (f"the face filling {size} of the height", "")
@@ -28,6 +29,8 @@ PHRASES: dict[str, dict[str, tuple[str, str]]] = {
         "slightly right": ("head turned slightly to the right", "head turned slightly right"),
         "left": ("head turned to the left", "head turned left"),
         "right": ("head turned to the right", "head turned right"),
+        "far left": ("head turned far to the left", "head turned far left"),
+        "far right": ("head turned far to the right", "head turned far right"),
     },
     "tilt": {
         "left": ("head tilted to the left", "head tilted left"),

@@ -37,11 +37,8 @@ WORDINGS: dict[tuple[str, str], tuple[str, ...]] = {
         f"upper body ?{_PICTURE} ?person/subject",
         f"upper-body ?{_PICTURE} ?person/subject",
     ),
-    ("framing", "full figure"): (
-        f"wide {_PICTURE} ?person/subject",
-        f"full figure/body ?{_PICTURE} ?person/subject",
-        f"full-body/full-figure ?{_PICTURE} ?person/subject",
-    ),
+    ("framing", "medium wide"): (f"medium wide {_PICTURE} ?person/subject",),
+    ("framing", "wide"): (f"wide {_PICTURE} ?person/subject",),
     **{
         ("face size", size): (
             f"face filling/fills/filled {size.split()[-1]} height ?picture/image/frame",
@@ -53,6 +50,8 @@ WORDINGS: dict[tuple[str, str], tuple[str, ...]] = {
     ("turn", "slightly right"): (f"?slightly {_TURNED.replace('left', 'right')}",),
     ("turn", "left"): (_TURNED,),
     ("turn", "right"): (_TURNED.replace("left", "right"),),
+    ("turn", "far left"): (f"?far {_TURNED}",),
+    ("turn", "far right"): (f"?far {_TURNED.replace('left', 'right')}",),
     ("tilt", "left"): ("head tilted/leaning ?left ?side",),
     ("tilt", "right"): ("head tilted/leaning ?right ?side",),
     ("nod", "up"): ("head raised/lifted",),

@@ -1,5 +1,7 @@
 """The face landmarker on the shipped sample and on pictures made from it."""
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +10,11 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from synchrorama.models.checkpoint import WEIGHTS, CheckpointError
+from synchrorama.models.head import HeadModel
 from synchrorama.models.portrait.blazeface import BlazeFace
 from synchrorama.models.portrait.blendshapes import INDICES, SCORES
 from synchrorama.models.portrait.landmarker import FaceLandmarker
+from synchrorama.models.portrait.prepare import prepare_portrait
 from synchrorama.models.portrait.regions import overlap
 from synchrorama.models.types import ARKIT_INDEX, ARKIT_NAMES
 
@@ -131,6 +135,16 @@ def test_a_given_box_replaces_the_search(landmarker, sample, face):
     assert len(found) == 1
     assert apart(found[0].landmarks, face.landmarks) < 0.015 * eye_distance(face)
     assert landmarker.faces(sample, torch.tensor([0.0, 300.0, 60.0, 360.0])) == []
+
+
+def test_a_face_is_found_again_in_its_place(landmarker, sample):
+    head = HeadModel.from_checkpoint()
+    portrait = prepare_portrait(sample, landmarker=landmarker, head=head)
+    assert landmarker.astray(portrait) < 0.01
+    shifted = replace(portrait, landmarks=portrait.landmarks + 40.0)
+    assert landmarker.astray(shifted) > 0.03
+    grey = replace(portrait, source=torch.full_like(sample, 0.5))
+    assert landmarker.astray(grey) == math.inf
 
 
 def test_two_faces_largest_first(landmarker, sample):

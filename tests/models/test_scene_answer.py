@@ -1,5 +1,6 @@
 import pytest
 from synchrorama.models.scene.answer import AnswerError, check, clause_parts, parse
+from synchrorama.models.scene.claims import contradiction, known_claims
 from synchrorama.models.scene.clip_tokens import ClipTokens
 from synchrorama.models.scene.fact import Fact, Facts, Feeling, Spoken
 from synchrorama.models.scene.phrases import STYLES
@@ -99,7 +100,7 @@ def test_fences_and_bold_are_passed_over():
         "holding a red umbrella", "speaking angrily in a studio", "happy", "joyfully smiling",
         "two people", "light from the left", "lit from above", "a bright picture", "eyes closed",
         "mouth open", "lips parted", "head turned to the right", "facing the camera", "in profile",
-        "full figure", "an extreme close-up portrait", "a sharp background", "blue tones",
+        "a wide shot", "an extreme close-up portrait", "a sharp background", "blue tones",
         "speaking fast", "an old man", "a young woman", "warm light", "even light", "not sad",
         "the face filling half of the height", "silent", "background in focus", "head tilted left",
         "ein trauriges Gesicht", "悲しい顔", "slightly sad", "very sad", "open", "a crowd of men",
@@ -135,13 +136,18 @@ def test_what_was_measured_may_be_told_in_other_words(request_, clause):
     assert objection_to(clause, phrasings(request_.facts)) == ""
 
 
-@pytest.mark.parametrize(("turn", "told"), [("left", False), ("slightly left", True)])
-def test_a_head_that_is_turned_far_is_not_told_as_slightly_turned(turn, told):
+@pytest.mark.parametrize(
+    ("turn", "grade"), [("slightly left", "slightly"), ("left", ""), ("far left", "far")]
+)
+def test_how_far_a_head_is_turned_is_told_as_it_was_measured(turn, grade):
     facts = make_facts(facts={"turn": turn})
-    known = phrasings(facts)
-    slightly = objection_to("head turned slightly to the left", known)
-    assert (slightly == "") is told
+    known, claims = phrasings(facts), known_claims(facts)
     assert objection_to("head turned to the left", known) == ""
+    assert contradiction("head turned to the left", facts, claims) == ""
+    for one in ("slightly", "far"):
+        clause = f"head turned {one} to the left"
+        assert (objection_to(clause, known) == "") is (one == grade)
+        assert (contradiction(clause, facts, claims) == "") is (one == grade)
 
 
 def test_a_lowered_head_is_no_lowered_eye_and_no_look_upwards():

@@ -3,16 +3,24 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
+from synchrorama.models.head import rotation_matrix
 from synchrorama.models.portrait.prepare import prepare_portrait
-from synchrorama.models.scene import photo_light
+from synchrorama.models.scene import photo_light, photo_pose
 from synchrorama.models.scene.fact import Fact, Facts, Feeling, sureness
 from synchrorama.models.scene.feeling import feelings
 from synchrorama.models.scene.measure import measure
-from synchrorama.models.scene.photo_backdrop import backdrop_facts, colour_name
-from synchrorama.models.scene.photo_light import cheeks, light_facts, to_lab
-from synchrorama.models.scene.photo_pose import pose_facts
+from synchrorama.models.scene.photo_backdrop import (
+    _blur,
+    _Reduced,
+    backdrop_facts,
+    colour_name,
+    edge_blur,
+)
+from synchrorama.models.scene.photo_light import cheeks, halves, light_facts, to_lab
+from synchrorama.models.scene.photo_pose import dark_between, face_height, pose_facts
 from synchrorama.models.scene.voice import voice_facts
-from synchrorama.models.types import EMOTIONS, Emotion
+from synchrorama.models.types import ARKIT_INDEX, EMOTIONS, Emotion
 
 RATE = 16000
 
@@ -62,7 +70,7 @@ def test_a_mirrored_picture_turns_sides_round(head, landmarker, sample):
     assert sides in (["slightly left", "slightly right"], ["camera", "camera"])
 
 
-@pytest.mark.parametrize(("ratio", "told"), [(2.0, "right"), (1.0, ""), (0.5, "")])
+@pytest.mark.parametrize(("ratio", "told"), [(2.6, "right"), (2.0, ""), (1.0, ""), (0.3, "")])
 def test_light_is_only_told_where_shading_and_cheeks_agree(
     portrait, head, monkeypatch, ratio, told
 ):
@@ -70,9 +78,45 @@ def test_light_is_only_told_where_shading_and_cheeks_agree(
     assert values(light_facts(portrait, head)).get("light", "") == told
 
 
-@pytest.mark.parametrize(("ratio", "told"), [(1.0, "front"), (1.5, "")])
-def test_light_is_only_called_even_on_cheeks_alike(portrait, head, monkeypatch, ratio, told):
-    monkeypatch.setattr(photo_light, "shading", lambda portrait, head: (0.01, 0.0, 0.9))
+@pytest.mark.parametrize(("lighter", "told"), [(35.0, "right"), (15.0, ""), (-35.0, "")])
+def test_light_from_a_side_is_only_told_where_an_eye_sees_it(
+    portrait, head, monkeypatch, lighter, told
+):
+    monkeypatch.setattr(photo_light, "halves", lambda portrait, head: lighter)
+    assert values(light_facts(portrait, head)).get("light", "") == told
+
+
+@pytest.mark.parametrize(
+    ("across", "ratio", "told"), [(0.9, 5.0, "right"), (0.7, 5.0, ""), (0.9, 3.0, "")]
+)
+def test_a_side_of_a_dark_face_is_told_where_it_is_stark(
+    portrait, head, monkeypatch, across, ratio, told
+):
+    monkeypatch.setattr(photo_light, "halves", lambda portrait, head: 15.0)
+    monkeypatch.setattr(photo_light, "shading", lambda portrait, head: (across, 0.0, 0.9))
+    monkeypatch.setattr(photo_light, "cheeks", lambda image, landmarks: ratio)
+    assert values(light_facts(portrait, head)).get("light", "") == told
+
+
+def test_halves_of_a_dark_face_differ_less_to_an_eye(portrait, head):
+    lighter = halves(portrait, head)
+    dark = replace(portrait, image=portrait.image * 0.3)
+    assert lighter > 22.0 > 15.0 > halves(dark, head) > 0.0
+
+
+@pytest.mark.parametrize(("across", "told"), [(0.1, "above"), (0.3, "")])
+def test_light_from_above_comes_from_no_side(portrait, head, monkeypatch, across, told):
+    monkeypatch.setattr(photo_light, "shading", lambda portrait, head: (across, 1.2, 0.9))
+    assert values(light_facts(portrait, head)).get("light", "") == told
+
+
+@pytest.mark.parametrize(
+    ("ratio", "upward", "told"), [(1.0, 0.0, "front"), (1.5, 0.0, ""), (1.0, 0.8, "")]
+)
+def test_light_is_only_called_even_on_cheeks_alike(
+    portrait, head, monkeypatch, ratio, upward, told
+):
+    monkeypatch.setattr(photo_light, "shading", lambda portrait, head: (0.01, upward, 0.9))
     monkeypatch.setattr(photo_light, "cheeks", lambda image, landmarks: ratio)
     assert values(light_facts(portrait, head)).get("light", "") == told
 
@@ -90,6 +134,82 @@ def test_lips_of_a_head_that_is_turned_far_are_not_told_as_closed(portrait):
     yaw = torch.tensor([[c, 0.0, s], [0.0, 1.0, 0.0], [-s, 0.0, c]])
     turned = replace(portrait, head=replace(portrait.head, rotation=yaw @ portrait.head.rotation))
     assert "mouth" not in values(pose_facts(turned))
+
+
+@pytest.mark.parametrize(
+    ("degrees", "told"), [(3, "camera"), (16, "slightly right"), (30, "right"), (55, "far right")]
+)
+def test_how_far_a_head_is_turned(portrait, monkeypatch, degrees, told):
+    monkeypatch.setattr(photo_pose, "nose_aside", lambda landmarks: 0.0)
+    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    yaw = torch.tensor([[c, 0.0, s], [0.0, 1.0, 0.0], [-s, 0.0, c]])
+    turned = replace(portrait, head=replace(portrait.head, rotation=yaw))
+    assert values(pose_facts(turned))["turn"] == told
+
+
+@pytest.mark.parametrize(("degrees", "told"), [(3, False), (16, False), (30, True)])
+def test_a_nose_at_the_edge_of_the_face_is_not_turned_slightly(
+    portrait, monkeypatch, degrees, told
+):
+    monkeypatch.setattr(photo_pose, "nose_aside", lambda landmarks: 0.6)
+    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    yaw = torch.tensor([[c, 0.0, s], [0.0, 1.0, 0.0], [-s, 0.0, c]])
+    turned = replace(portrait, head=replace(portrait.head, rotation=yaw))
+    assert ("turn" in values(pose_facts(turned))) is told
+
+
+@pytest.mark.parametrize(
+    ("under", "told"), [(3.0, "upper body"), (6.0, "medium wide"), (9.0, "wide")]
+)
+def test_a_figure_cut_at_the_knees_is_no_wide_shot(portrait, under, told):
+    face, chin = face_height(portrait), portrait.landmarks[152, 1] * portrait.to_source[1, 1]
+    tall = torch.full((round(float(chin) + under * face), 400, 3), 0.5)
+    assert values(pose_facts(replace(portrait, source=tall)))["framing"] == told
+
+
+@pytest.mark.parametrize(("yaw", "roll", "told"), [(5, 12, True), (35, 12, False), (35, 30, True)])
+def test_a_head_that_is_turned_and_raised_is_not_told_as_tilted(portrait, yaw, roll, told):
+    turned = rotation_matrix(torch.tensor([0.0, math.radians(yaw), math.radians(roll)]))
+    facts = pose_facts(replace(portrait, head=replace(portrait.head, rotation=turned)))
+    assert ("tilt" in values(facts)) is told
+
+
+@pytest.mark.parametrize(("dark", "told"), [(0.1, "closed"), (0.4, "")])
+def test_lips_with_the_dark_between_them_are_not_told_as_closed(portrait, monkeypatch, dark, told):
+    assert dark_between(portrait) < 0.1
+    monkeypatch.setattr(photo_pose, "dark_between", lambda portrait: dark)
+    assert values(pose_facts(portrait)).get("mouth", "") == told
+
+
+def test_the_dark_between_lips_is_seen(portrait):
+    upper, lower = portrait.landmarks[[13, 14], :2].round().int().tolist()
+    parted = portrait.image.clone()
+    parted[upper[1] - 2 : lower[1] + 3, upper[0] - 3 : upper[0] + 4] = 0.0
+    assert dark_between(replace(portrait, image=parted)) > 0.25
+
+
+@pytest.mark.parametrize(("jaw", "told"), [(0.5, "open"), (0.2, "")])
+def test_teeth_behind_parted_lips_are_no_open_mouth(portrait, monkeypatch, jaw, told):
+    monkeypatch.setattr(photo_pose, "mouth_opening", lambda landmarks: 0.3)
+    expression = portrait.head.expression.clone()
+    expression[ARKIT_INDEX["jawOpen"]] = jaw
+    smiling = replace(portrait, head=replace(portrait.head, expression=expression))
+    assert values(pose_facts(smiling)).get("mouth", "") == told
+
+
+@pytest.mark.parametrize(("gap", "told"), [(0.01, "closed"), (0.09, ""), (0.18, "parted")])
+def test_lips_that_are_nearly_closed_are_not_told_as_parted(portrait, monkeypatch, gap, told):
+    monkeypatch.setattr(photo_pose, "mouth_opening", lambda landmarks: gap)
+    assert values(pose_facts(portrait)).get("mouth", "") == told
+
+
+def test_of_what_may_be_no_face_nothing_is_told(portrait, head):
+    facts = measure(portrait=portrait, head=head, people=1, astray=0.2)
+    assert {"brightness"} <= set(values(facts.facts)) <= {"brightness", "warmth", "colours"}
+    assert "looked for again it is found 20 % of its width away" in facts.report()
+    facts = measure(portrait=portrait, head=head, people=1, astray=math.inf)
+    assert "it is found nowhere" in facts.report()
+    assert "eyes" in values(measure(portrait=portrait, head=head, astray=0.01).facts)
 
 
 def test_a_head_that_lies_has_no_light_from_a_side(portrait, head):
@@ -117,6 +237,59 @@ def test_a_few_hairs_before_a_plain_wall_are_no_sharp_background(portrait):
     assert values(backdrop_facts(replace(portrait, source=wall))).get("background") != "sharp"
 
 
+@pytest.fixture
+def squares(portrait):
+    """A picture full of small squares of many greys."""
+    greys = torch.rand(50, 50, 1, generator=torch.Generator().manual_seed(0))
+    return greys.repeat_interleave(8, 0).repeat_interleave(8, 1).expand(400, 400, 3)
+
+
+def test_black_around_a_warm_light_does_not_make_it_neutral(portrait, head):
+    lamp = torch.zeros_like(portrait.source)
+    lamp[: lamp.shape[0] // 4] = torch.tensor([0.6, 0.45, 0.25])
+    told = values(light_facts(replace(portrait, source=lamp), head))
+    assert told["warmth"] == "warm"
+    dark = replace(portrait, source=torch.zeros_like(lamp))
+    assert "warmth" not in values(light_facts(dark, head))
+
+
+def test_squares_are_a_sharp_background_only_at_both_sides(portrait, squares):
+    assert values(backdrop_facts(replace(portrait, source=squares)))["background"] == "sharp"
+    half = squares.clone()
+    half[:, :200] = 0.5
+    assert "background" not in values(backdrop_facts(replace(portrait, source=half)))
+
+
+@pytest.mark.parametrize(("reach", "value"), [(3, ""), (15, "blurred")])
+def test_squares_out_of_focus_are_blurred(portrait, squares, reach, value):
+    soft = squares.permute(2, 0, 1)[None]
+    for _ in range(3):
+        soft = F.avg_pool2d(soft, reach, 1, reach // 2, count_include_pad=False)
+    told = values(backdrop_facts(replace(portrait, source=soft[0].permute(1, 2, 0))))
+    assert told.get("background", "") == value
+
+
+@pytest.mark.parametrize("sigma", [1.0, 2.0])
+def test_an_edge_tells_its_own_blur(sigma):
+    steps = torch.zeros(1, 1, 128, 640)
+    steps[..., 8::24] = 0.6
+    steps = steps.cumsum(3) % 1.0
+    reduced = _Reduced(
+        luma=_blur(steps, sigma), middle=torch.tensor([320.0, 100.0]), width=128.0, height=128.0
+    )
+    assert len(edge_blur(reduced)) == 2
+    for share, _, half, _ in edge_blur(reduced):
+        assert share > 0.5
+        assert half == pytest.approx(math.hypot(sigma, 0.6), abs=0.3)
+
+
+def test_faint_stars_are_not_plain(portrait):
+    wall = torch.full_like(portrait.source, 0.5)
+    for x in (30, 370):
+        wall[20:50, x - 14 : x + 14] = 0.56
+    assert "background" not in values(backdrop_facts(replace(portrait, source=wall)))
+
+
 def test_a_plain_wall_is_plain(portrait):
     wall = replace(portrait, source=torch.full_like(portrait.source, 0.5))
     told = values(backdrop_facts(wall))
@@ -133,8 +306,9 @@ def test_every_fact_has_its_measurement(portrait, head):
 @pytest.mark.parametrize(
     ("rgb", "name"),
     [
-        ((0, 0, 0), "black"), ((1, 1, 1), "white"), ((0.5, 0.5, 0.5), "grey"),
-        ((0.8, 0.1, 0.1), "red"),
+        ((0, 0, 0), "black"), ((0.0, 0.02, 0.3), "blue"), ((0.12, 0.08, 0.08), "black"),
+        ((1, 1, 1), "white"), ((0.5, 0.5, 0.5), "grey"),
+        ((0.8, 0.1, 0.1), "red"), ((0.86, 0.08, 0.24), "red"), ((0.95, 0.15, 0.5), "pink"),
         ((1, 0.5, 0), "orange"), ((1, 0.9, 0.1), "yellow"), ((0.1, 0.6, 0.1), "green"),
         ((0.1, 0.5, 0.5), "teal"), ((0.1, 0.2, 0.8), "blue"), ((0.5, 0.1, 0.6), "purple"),
         ((1, 0.6, 0.75), "pink"), ((0.4, 0.25, 0.12), "brown"), ((0.93, 0.87, 0.75), "beige"),

@@ -191,5 +191,13 @@ def test_the_nodes_say_that_the_own_renderer_is_not_steered(root):
 
 def test_the_landmarker_is_asked_how_many_faces_there_are(portrait, monkeypatch):
     monkeypatch.setattr(FaceLandmarker, "faces", lambda self, image: [1, 2])
+    monkeypatch.setattr(FaceLandmarker, "astray", lambda self, portrait: 0.0)
     *_, report = describe(portrait=portrait)
     assert "people: several (faces found in the picture: 2" in report
+
+
+def test_of_what_may_be_no_face_nothing_is_told(portrait, monkeypatch):
+    monkeypatch.setattr(FaceLandmarker, "astray", lambda self, portrait: 0.1)
+    *_, report = describe(portrait=portrait)
+    assert "nothing told of it, it may be none" in report
+    assert "eyes:" not in report
