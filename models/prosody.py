@@ -16,6 +16,7 @@ LOWEST, HIGHEST = 60.0, 500.0  # Hz, of the voices that are looked for
 SPAN = 512  # samples compared at each lag, 32 ms
 VOICED = 0.7  # periodicity above which a frame has a pitch
 LOUD = 0.0  # loudness above which it counts as speech
+QUIET = 0.15  # loudness under which a voice rests, 17 dB below loud speech
 DOUBT = 0.2  # of YIN's normalised difference: a lag below this is a period
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .prosody import QUIET, loudness
 from .speech import log_mel, to_mono
 
-SPEAKING = -0.5  # of the mean of log_mel: 30 dB below loud speech
 MOST_WORDS = 40  # of a sentence; longer ones are cut, as transcripts may lack full stops
 
 _CLOCK = r"(?:\d+:)?\d{1,3}:\d{1,2}(?:[.,]\d{1,3})?"
@@ -100,7 +100,7 @@ def _shorten(sentence: str) -> list[str]:
 
 def speaking(waveform: Tensor, sample_rate: int) -> Tensor:
     """Where somebody speaks, or makes another sound, [L] bool, 100 frames a second."""
-    return log_mel(to_mono(waveform, sample_rate)).mean(1) > SPEAKING
+    return loudness(log_mel(to_mono(waveform, sample_rate))) > QUIET
 
 
 def _share(sentences: list[str], active: Tensor, seconds: float) -> list[TimedSentence]:

@@ -60,6 +60,7 @@ _SINGLE: dict[tuple[str, str], str] = {
 _EYES, _MOUTH = {"eye", "eyes"}, {"mouth", "lips", "lip"}
 _LIGHT = {"light", "lit", "lighting", "lights", "illuminated", "illumination"}
 _SIDES = {"left", "right"}
+_SIZES = {"half", "thirds", "third", "quarter", "fifth", "tenth", "most"}
 
 _WORD = re.compile(r"[a-zA-Z]+(?:[-'’][a-zA-Z]+)*|\d+(?:\.\d+)?|[^\W\d_]+")
 
@@ -199,9 +200,9 @@ def _in_context(
     if "focus" in words:
         value = "blurred" if "out" in words else "sharp"
         wrong.append(("the background's focus", {("background", value)}))
-    if words & {"half", "third", "quarter", "fifth", "tenth", "most"} and "height" in words:
-        size = next(iter(words & {"half", "third", "quarter", "fifth", "tenth", "most"}))
-        name = size if size in ("half", "most") else f"a {size}"
+    if words & _SIZES and "height" in words:
+        size = next(iter(words & _SIZES))
+        name = {"half": "half", "most": "most", "thirds": "two thirds"}.get(size, f"a {size}")
         wrong.append(("the face's size", {("face size", name)}))
     if words & {"several", "people"}:
         wrong.append(("several people", {("people", "several")}))

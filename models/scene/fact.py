@@ -19,7 +19,7 @@ VALUES: dict[str, tuple[str, ...]] = {
         "medium wide",
         "wide",
     ),
-    "face size": ("a tenth", "a fifth", "a quarter", "a third", "half", "most"),
+    "face size": ("a tenth", "a fifth", "a quarter", "a third", "half", "two thirds", "most"),
     "turn": ("camera", "slightly left", "slightly right", "left", "right", "far left", "far right"),
     "tilt": ("left", "right"),
     "nod": ("up", "down"),

@@ -12,12 +12,13 @@ from ..speech import exact_fps
 from ..types import EMOTIONS, Emotion
 from .fact import Feeling
 
-SHORTEST = 0.6  # s, of a feeling that is told on its own
+SHORTEST = 0.4  # s, of a feeling that is told on its own
 UNSURE = 0.3  # confidence under which nothing is said
 WEAK, STRONG = 0.5, 0.8  # mean score of the class, for "slightly" and "very"
 TRACE = 0.28  # mean score of a feeling under a neutral one, from which it is told, as slight
+NEUTRAL = EMOTIONS.index("neutral")
 CALM = 0.65  # mean score of neutral, from which it is told as calm
-SMOOTH = 0.5  # s over which scores are averaged
+SMOOTH = 0.3  # s over which scores are averaged
 
 
 def feelings(emotion: Emotion) -> tuple[Feeling, ...]:
@@ -29,15 +30,14 @@ def feelings(emotion: Emotion) -> tuple[Feeling, ...]:
     rate = float(exact_fps(emotion.fps))
     if emotion.scores.shape[0] == 0:
         return ()
-    top = _smooth(emotion.scores, round(SMOOTH * rate)).argmax(1)
+    smooth = _smooth(emotion.scores, round(SMOOTH * rate))
+    other = smooth.clone()
+    other[:, NEUTRAL] = -1.0
+    traced = (smooth.argmax(1) == NEUTRAL) & (other.amax(1) >= TRACE)
+    top = torch.where(traced, other.argmax(1), smooth.argmax(1))
     spans: list[tuple[int, int, int]] = []
     for start, stop in _stretches(top.tolist(), max(1, round(SHORTEST * rate))):
         name = int(torch.mode(top[start:stop]).values)
-        means = emotion.scores[start:stop].mean(0)
-        if EMOTIONS[name] == "neutral":
-            others = torch.where(torch.arange(len(means)) == name, -1.0, means)
-            if float(others.max()) >= TRACE:
-                name = int(others.argmax())
         if spans and spans[-1][2] == name:
             start = spans.pop()[0]
         spans.append((start, stop, name))

@@ -25,8 +25,9 @@ NOSE = 1  # landmark at its tip
 FRAMING = (("close-up", 0.75), ("head and shoulders", 1.9), ("upper body", 3.9),
            ("medium wide", 7.5))  # fmt: skip
 TIGHT = 0.68  # of the picture's height: a face larger than that fills it
+HAIRLINE = 1.2  # times forehead to chin: the face as people see it, from hairline to chin
 SIZES = (("a tenth", 0.10), ("a fifth", 0.20), ("a quarter", 0.25), ("a third", 1 / 3),
-         ("half", 0.5))  # fmt: skip
+         ("half", 0.5), ("two thirds", 2 / 3))  # fmt: skip
 FACING, CLEARLY, FAR = 11.0, 22.0, 40.0  # degrees of yaw
 # how far the nose may lie from the middle between the face's two edges, over their distance
 NOSE_FACING, NOSE_SLIGHTLY = 0.2, 0.36
@@ -85,7 +86,8 @@ def _framing(portrait: Portrait) -> list[Fact]:
     sure = sureness(math.log(max(under, 0.05)), math.log(nearest), 0.4)
     if name == "extreme close-up":
         sure = sureness(share, TIGHT, 0.2)
-    fraction = min(SIZES, key=lambda item: abs(math.log(share / item[1])))[0]
+    seen = HAIRLINE * share
+    fraction = min(SIZES, key=lambda item: abs(math.log(seen / item[1])))[0]
     if share > TIGHT:
         fraction = "most"
     size = f"the face is {100 * share:.0f} % of the picture's height"
@@ -98,7 +100,14 @@ def _framing(portrait: Portrait) -> list[Fact]:
         )
     ]
     if share > 0.08:
-        facts.append(Fact(subject="face size", value=fraction, measured=size, confidence=0.9))
+        facts.append(
+            Fact(
+                subject="face size",
+                value=fraction,
+                measured=f"hairline to chin is about {100 * seen:.0f} % of the picture's height",
+                confidence=0.9,
+            )
+        )
     return facts
 
 

@@ -5,7 +5,7 @@ A phrase states its fact and nothing else; what has no phrase is not worth words
 
 from __future__ import annotations
 
-from .fact import Facts, Feeling
+from .fact import VALUES, Facts, Feeling
 
 STYLES = ("natural", "tags", "video")
 
@@ -21,7 +21,7 @@ PHRASES: dict[str, dict[str, tuple[str, str]]] = {
     },
     "face size": {
         size: (f"the face filling {size} of the height", "")
-        for size in ("a tenth", "a fifth", "a quarter", "a third", "half", "most")
+        for size in VALUES["face size"]
     },
     "turn": {
         "camera": ("facing the camera", "facing viewer"),

@@ -41,7 +41,7 @@ WORDINGS: dict[tuple[str, str], tuple[str, ...]] = {
     ("framing", "wide"): (f"wide {_PICTURE} ?person/subject",),
     **{
         ("face size", size): (
-            f"face filling/fills/filled {size.split()[-1]} height ?picture/image/frame",
+            f"face filling/fills/filled {size.removeprefix('a ')} height ?picture/image/frame",
         )
         for size in VALUES["face size"]
     },

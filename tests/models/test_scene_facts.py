@@ -1,10 +1,12 @@
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
 from synchrorama.models.head import rotation_matrix
+from synchrorama.models.media import read_audio
 from synchrorama.models.portrait.prepare import prepare_portrait
 from synchrorama.models.scene import photo_light, photo_pose
 from synchrorama.models.scene.fact import Fact, Facts, Feeling, sureness
@@ -27,6 +29,9 @@ RATE = 16000
 
 def values(facts):
     return {fact.subject: fact.value for fact in facts}
+
+
+SPEECH = Path(__file__).resolve().parents[2] / "workflows" / "sample_speech.wav"
 
 
 def make_emotion(rows, fps=10.0, confidence=0.9):
@@ -60,6 +65,15 @@ def test_what_is_known_of_the_sample_portrait(portrait, head):
     assert (told["eyes"], told["mouth"], told["light"]) == ("open", "closed", "right")
     assert told["background"] == "blurred"
     assert "smile" not in told
+
+
+def test_a_face_is_as_large_as_it_looks(portrait):
+    """Hairline to chin, a fifth more than the landmarks."""
+    top, chin = portrait.landmarks[[10, 152], 1]
+    tall = float(chin - top) * float(portrait.to_source[0, 0])
+    cut = portrait.source[: round(tall * 1.2 / 0.66)]
+    told = values(pose_facts(replace(portrait, source=cut)))
+    assert told["face size"] == "two thirds"
 
 
 def test_a_mirrored_picture_turns_sides_round(head, landmarker, sample):
@@ -346,6 +360,20 @@ def test_a_short_feeling_is_not_told_alone():
     assert (told[0].start, told[0].end) == (0.0, 6.2)
 
 
+def test_a_feeling_of_half_a_second_is_told():
+    told = feelings(make_emotion([("fearful", 0.55, 6), ("neutral", 1.0, 24)]))
+    assert [one.name for one in told] == ["fearful", "neutral"]
+
+
+def test_feelings_under_a_neutral_one_are_told_where_each_is_strongest():
+    mixed = make_emotion([("disgusted", 0.3, 15), ("contemptuous", 0.35, 15)])
+    told = feelings(mixed)
+    assert [(one.name, one.grade) for one in told] == [
+        ("disgusted", "slightly"), ("contemptuous", "slightly")
+    ]  # fmt: skip
+    assert told[1].start == pytest.approx(1.5, abs=0.11)
+
+
 def test_what_is_unsure_is_not_told():
     unsure = make_emotion([("happy", 0.9, 20)], confidence=0.1)
     assert feelings(unsure) == ()
@@ -365,7 +393,21 @@ def test_pauses_are_counted():
     assert values(voice_facts(voice([1] * 10), RATE))["pauses"] == "none"
 
 
-@pytest.mark.parametrize(("seconds", "value"), [(0.4, "slow"), (0.14, "fast")])
+def test_what_is_said_softly_is_no_pause():
+    """Soft or dull speech, 12 dB below the rest; 26 dB below it is one."""
+    soft, quiet = [1, 1, 1, 0.25, 0.25, 0.25, 1, 1, 1], [1, 1, 1, 0.05, 0.05, 0.05, 1, 1, 1]
+    assert values(voice_facts(voice(soft), RATE))["pauses"] == "none"
+    assert values(voice_facts(voice(quiet), RATE))["pauses"] == "one"
+
+
+def test_the_sample_speech_has_no_pause_and_is_not_fast():
+    waveform, rate = read_audio(SPEECH)
+    told = values(voice_facts(waveform, rate))
+    assert told["pauses"] == "none"
+    assert "rate" not in told
+
+
+@pytest.mark.parametrize(("seconds", "value"), [(0.6, "slow"), (0.14, "fast")])
 def test_rate_without_words(seconds, value):
     assert values(voice_facts(voice([1] * 16, seconds), RATE))["rate"] == value
 
