@@ -28,6 +28,7 @@ TIGHT = 0.68  # of the picture's height: a face larger than that fills it
 HAIRLINE = 1.2  # times forehead to chin: the face as people see it, from hairline to chin
 SIZES = (("a tenth", 0.10), ("a fifth", 0.20), ("a quarter", 0.25), ("a third", 1 / 3),
          ("half", 0.5), ("two thirds", 2 / 3))  # fmt: skip
+BETWEEN = 0.13  # of its logarithm: a size further from all of these is not told
 FACING, CLEARLY, FAR = 11.0, 22.0, 40.0  # degrees of yaw
 # how far the nose may lie from the middle between the face's two edges, over their distance
 NOSE_FACING, NOSE_SLIGHTLY = 0.2, 0.36
@@ -87,9 +88,10 @@ def _framing(portrait: Portrait) -> list[Fact]:
     if name == "extreme close-up":
         sure = sureness(share, TIGHT, 0.2)
     seen = HAIRLINE * share
-    fraction = min(SIZES, key=lambda item: abs(math.log(seen / item[1])))[0]
+    fraction, nominal = min(SIZES, key=lambda item: abs(math.log(seen / item[1])))
+    told = abs(math.log(seen / nominal)) < BETWEEN
     if share > TIGHT:
-        fraction = "most"
+        fraction, told = "most", True
     size = f"the face is {100 * share:.0f} % of the picture's height"
     facts = [
         Fact(
@@ -99,7 +101,7 @@ def _framing(portrait: Portrait) -> list[Fact]:
             confidence=sure,
         )
     ]
-    if share > 0.08:
+    if told:
         facts.append(
             Fact(
                 subject="face size",
