@@ -31,7 +31,7 @@ class ArticulationConfig:
     features: str = "mel"  # what it hears: "mel", or "wav2vec2" for frozen features of that network
     width: int = 224  # channels of the trunk
     kernel: int = 3  # taps of each convolution, odd
-    dilations: tuple[int, ...] = (1, 2, 4, 8, 1, 2, 4, 8, 1, 2)  # one residual block each
+    dilations: tuple[int, ...] = (1, 2, 4, 8) * 3 + (1, 2)  # one residual block each
     dropout: float = 0.0  # share of a block's channels that learning leaves out
 
     def __post_init__(self) -> None:
