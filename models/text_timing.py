@@ -14,6 +14,8 @@ from torch import Tensor
 from .prosody import QUIET, loudness
 from .speech import log_mel, to_mono
 
+PAUSE = 20  # frames without speech at which a sentence may end
+NEAR = 1.2  # s from where it should end by its letters
 MOST_WORDS = 40  # of a sentence; longer ones are cut, as transcripts may lack full stops
 
 _CLOCK = r"(?:\d+:)?\d{1,3}:\d{1,2}(?:[.,]\d{1,3})?"
@@ -41,7 +43,8 @@ def timed_sentences(
     """Sentences in the order of time, and notes on what was changed.
 
     Plain text is spread over the speech: each sentence lasts for its share of the letters, counted
-    over the time in which somebody speaks. Timed lines are taken at their word.
+    over the time in which somebody speaks, up to a pause where one is near. Timed lines are taken at
+    their word.
 
     Args:
         transcript: Plain text, lines "0:00–0:02 text", SRT or WebVTT.
@@ -104,7 +107,10 @@ def speaking(waveform: Tensor, sample_rate: int) -> Tensor:
 
 
 def _share(sentences: list[str], active: Tensor, seconds: float) -> list[TimedSentence]:
-    """Each sentence lasts for its share of letters, in frames where somebody speaks."""
+    """Each sentence lasts for its share of letters, in frames where somebody speaks.
+
+    Where a pause is near its end, it ends there.
+    """
     if not bool(active.any()):
         active = torch.ones_like(active)
     letters = torch.tensor([max(1, len(text)) for text in sentences], dtype=torch.float64)
@@ -112,11 +118,27 @@ def _share(sentences: list[str], active: Tensor, seconds: float) -> list[TimedSe
     spoken = active.cumsum(0).double()  # [L] frames of speech up to and with this one
     places = torch.searchsorted(spoken, ends - 1e-6).clamp(max=len(active) - 1)
     stops = ((places + 1) / 100.0).clamp(max=seconds).tolist()
-    first = float(active.int().argmax()) / 100.0
+    starts = [float(active.int().argmax()) / 100.0, *stops[:-1]]
+    pauses = _pauses(active)
+    for i, stop in enumerate(stops[:-1]):
+        low, high = (starts[i] + stop) / 2, (stop + stops[i + 1]) / 2
+        near = [one for one in pauses if low < one[0] and one[1] < high]
+        near = [one for one in near if min(abs(one[0] - stop), abs(one[1] - stop)) < NEAR]
+        if near:
+            stops[i], starts[i + 1] = max(near, key=lambda one: one[1] - one[0])
     return [
         TimedSentence(start, stop, text)
-        for start, stop, text in zip([first, *stops[:-1]], stops, sentences, strict=True)
+        for start, stop, text in zip(starts, stops, sentences, strict=True)
     ]
+
+
+def _pauses(active: Tensor) -> list[tuple[float, float]]:
+    """Start and end in s of each pause between frames in which somebody speaks."""
+    edges = active.int().diff()
+    stops, starts = ((edges == sign).nonzero()[:, 0] + 1 for sign in (-1, 1))
+    starts = starts[starts > int(active.int().argmax())]
+    pairs = zip(stops.tolist(), starts.tolist(), strict=False)
+    return [(stop / 100.0, start / 100.0) for stop, start in pairs if start - stop >= PAUSE]
 
 
 def _cues(lines: list[str]) -> list[tuple[int, float, float, str]]:

@@ -42,6 +42,20 @@ def test_silence_takes_no_share():
     assert second.end == pytest.approx(9.0, abs=0.1)
 
 
+def test_sentences_end_at_the_longest_pause_that_is_near():
+    """Letters say half and half, but who speaks takes breath at 3 s, and shortly at 4.2 s."""
+    waveform = speech((3.0, 1.0), (0.5, 0.0), (0.7, 1.0), (0.25, 0.0), (3.5, 1.0))
+    first, second = timed_sentences("Some few words. More few words.", waveform, RATE)[0]
+    assert first.end == pytest.approx(3.0, abs=0.05)
+    assert second.start == pytest.approx(3.5, abs=0.05)
+
+
+def test_a_pause_far_from_a_sentence_is_not_its_end():
+    waveform = speech((1.0, 1.0), (0.5, 0.0), (8.5, 1.0))
+    first, second = timed_sentences("Some few words. More few words.", waveform, RATE)[0]
+    assert first.end == second.start == pytest.approx(5.25, abs=0.2)
+
+
 def test_silent_audio_is_shared_evenly():
     sentences, _ = timed_sentences("One two. Six ten.", torch.zeros(1, 4 * RATE), RATE)
     assert [one.end for one in sentences] == pytest.approx([2.1, 4.0], abs=0.2)
