@@ -43,8 +43,8 @@ def timed_sentences(
     """Sentences in the order of time, and notes on what was changed.
 
     Plain text is spread over the speech: each sentence lasts for its share of the letters, counted
-    over the time in which somebody speaks, up to a pause where one is near. Timed lines are taken at
-    their word.
+    over the time in which somebody speaks, up to a pause where one is near. Timed lines are taken
+    at their word.
 
     Args:
         transcript: Plain text, lines "0:00–0:02 text", SRT or WebVTT.
