@@ -181,7 +181,8 @@ def _in_context(
         aside = {("turn", f"{much}{side}") for much in ("", "far ") for side in _SIDES}
         wrong.append(("a profile", aside))
     if "close-up" in words or "close up" in text:
-        wrong.append(("a close-up", {("framing", "close-up"), ("framing", "extreme close-up")}))
+        close = ("medium close-up",) if "medium" in words else ("close-up", "extreme close-up")
+        wrong.append(("a close-up", {("framing", name) for name in close}))
     table = word_table()
     stated = {one for word in words for one in table.get(word, set())}
     felt = {value for subject, value in stated if subject == "feeling"}

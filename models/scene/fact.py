@@ -14,6 +14,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "framing": (
         "extreme close-up",
         "close-up",
+        "medium close-up",
         "head and shoulders",
         "upper body",
         "medium wide",

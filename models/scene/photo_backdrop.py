@@ -47,10 +47,14 @@ def backdrop_facts(portrait: Portrait) -> list[Fact]:
     return [*_colours(portrait), *_background(portrait)]
 
 
+# Lightness and chroma under which a colour is black: the darker it is, the less its hue is seen.
+BLACKS = ((10.0, 20.0), (14.0, 12.0), (22.0, 8.0))
+
+
 def colour_name(lightness: float, a: float, b: float) -> str:
     """The basic colour term of a CIELAB colour."""
     chroma, hue = math.hypot(a, b), math.degrees(math.atan2(b, a)) % 360.0
-    if (lightness < 14.0 and chroma < 20.0) or (lightness < 22.0 and chroma < 8.0):
+    if any(lightness < dark and chroma < dull for dark, dull in BLACKS):
         return "black"
     if chroma < 9.0:
         return "white" if lightness > 88.0 else "grey"

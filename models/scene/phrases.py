@@ -14,6 +14,7 @@ PHRASES: dict[str, dict[str, tuple[str, str]]] = {
     "framing": {
         "extreme close-up": ("extreme close-up portrait", "extreme close-up, portrait"),
         "close-up": ("close-up portrait", "close-up, portrait"),
+        "medium close-up": ("medium close-up portrait", "medium close-up, portrait"),
         "head and shoulders": ("head and shoulders portrait", "portrait, head and shoulders"),
         "upper body": ("upper body portrait", "portrait, upper body"),
         "medium wide": ("medium wide shot", "medium wide shot"),

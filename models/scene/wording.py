@@ -28,6 +28,7 @@ _TURNED = f"turned left ?{_WHO} ?side"
 # stands before what may be missing, = before a phrase that must be the whole clause.
 WORDINGS: dict[tuple[str, str], tuple[str, ...]] = {
     ("framing", "extreme close-up"): (f"?extreme close-up/closeup ?{_PICTURE} ?{_WHO}",),
+    ("framing", "medium close-up"): (f"medium close-up/closeup ?{_PICTURE} ?{_WHO}",),
     ("framing", "close-up"): (f"close-up/closeup ?{_PICTURE} ?{_WHO}",),
     ("framing", "head and shoulders"): (
         f"head shoulders ?{_PICTURE} ?person/subject",
