@@ -23,7 +23,8 @@ NOSE = 1  # landmark at its tip
 # three quarters of a head, the chest 0.8 of it under the chin, the waist 2.6, the knees 5.5, the
 # feet of one who stands 8.5.
 FRAMING = (("close-up", 0.75), ("head and shoulders", 1.25), ("medium close-up", 1.7),
-           ("upper body", 3.9), ("medium wide", 7.5))  # fmt: skip
+           ("upper body", 3.9), ("medium wide", 4.6))  # fmt: skip
+WHOLE = 8.5  # face heights under the chin from which anybody is seen whole; a child is from 5
 TIGHT = 0.68  # of the picture's height: a face larger than that fills it
 HAIRLINE = 1.2  # times forehead to chin: the face as people see it, from hairline to chin
 SIZES = (("a tenth", 0.10), ("a fifth", 0.20), ("a quarter", 0.25), ("a third", 1 / 3),
@@ -93,14 +94,16 @@ def _framing(portrait: Portrait) -> list[Fact]:
     if share > TIGHT:
         fraction, told = "most", True
     size = f"the face is {100 * share:.0f} % of the picture's height"
-    facts = [
-        Fact(
-            subject="framing",
-            value=name,
-            measured=f"{size}, with {max(under, 0.0):.1f} face heights under the chin",
-            confidence=sure,
+    facts: list[Fact] = []
+    if share > TIGHT or under < edges[-1] or under > WHOLE:
+        facts.append(
+            Fact(
+                subject="framing",
+                value=name,
+                measured=f"{size}, with {max(under, 0.0):.1f} face heights under the chin",
+                confidence=sure,
+            )
         )
-    ]
     if told:
         facts.append(
             Fact(

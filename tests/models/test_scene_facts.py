@@ -173,12 +173,15 @@ def test_a_nose_at_the_edge_of_the_face_is_not_turned_slightly(
 
 
 @pytest.mark.parametrize(
-    ("under", "told"), [(3.0, "upper body"), (6.0, "medium wide"), (9.0, "wide")]
-)
-def test_a_figure_cut_at_the_knees_is_no_wide_shot(portrait, under, told):
+    ("under", "told"),
+    [(1.0, "head and shoulders"), (1.5, "medium close-up"), (3.0, "upper body"),
+     (4.2, "medium wide"), (6.0, None), (9.0, "wide")],
+)  # fmt: skip
+def test_framing_is_told_by_what_lies_under_the_chin(portrait, under, told):
+    """Six face heights may be a grown-up to the knees or all of a child."""
     face, chin = face_height(portrait), portrait.landmarks[152, 1] * portrait.to_source[1, 1]
     tall = torch.full((round(float(chin) + under * face), 400, 3), 0.5)
-    assert values(pose_facts(replace(portrait, source=tall)))["framing"] == told
+    assert values(pose_facts(replace(portrait, source=tall))).get("framing") == told
 
 
 @pytest.mark.parametrize(("yaw", "roll", "told"), [(5, 12, True), (35, 12, False), (35, 30, True)])
