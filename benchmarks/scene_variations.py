@@ -17,7 +17,7 @@ from synchrorama.models.motion.frames import MotionFrames
 from synchrorama.models.raster import interpolate, rasterise
 from synchrorama.models.scene.fact import face_width
 from synchrorama.models.scene.photo_light import _vertex_normals, cheeks, small_lab, to_linear
-from synchrorama.models.scene.photo_pose import EYES_OPEN, IRIS, SMALLEST, eye_opening, eyes_seen
+from synchrorama.models.scene.photo_pose import EYES_OPEN, IRIS, SMALLEST, eye_openings, eyes_seen
 from synchrorama.models.types import Portrait
 from synchrorama.models.video.paste import paste_back
 from torch import Tensor
@@ -49,7 +49,7 @@ def ordinary(portrait: Portrait) -> bool:
     """
     pitch, yaw, roll = (math.degrees(float(a)) for a in rotation_angles(portrait.head.rotation))
     upright = abs(pitch) < 25.0 and abs(yaw) < 25.0 and abs(roll) < 20.0
-    opened = eye_opening(portrait.landmarks) > EYES_OPEN
+    opened = sum(eye_openings(portrait.landmarks)) / 2 > EYES_OPEN
     large = face_width(portrait) >= SMALLEST
     return upright and large and opened and eyes_seen(portrait) >= IRIS
 

@@ -25,7 +25,6 @@ OPPOSITE = {
     ("eyes", "closed"): "open eyes",
     ("turn", "camera"): "profile view",
     ("background", "plain"): "busy background",
-    ("people", "1"): "several people",
 }
 
 

@@ -48,6 +48,7 @@ def backdrop_facts(portrait: Portrait) -> list[Fact]:
 
 
 # Lightness and chroma under which a colour is black: the darker it is, the less its hue is seen.
+BAR = 4.0  # lightness under which a whole row at the edge is a black bar
 BLACKS = ((10.0, 20.0), (14.0, 12.0), (22.0, 8.0))
 
 
@@ -75,9 +76,28 @@ def colour_name(lightness: float, a: float, b: float) -> str:
     return name
 
 
+def bars(lightness: Tensor) -> Tensor:
+    """Black bars at the edges of a picture [h, w], as bool: rows and columns that are all black."""
+    dark = lightness < BAR
+    rows, columns = (dark.all(axis) for axis in (1, 0))
+    out = torch.zeros_like(dark)
+    for lines, across in ((rows, 0), (columns, 1)):
+        for order in (lines, lines.flip(0)):
+            inside = (~order).nonzero()[:, 0]
+            count = int(inside[0]) if len(inside) else 0
+            if not count:
+                continue
+            part = slice(None, count) if order is lines else slice(len(lines) - count, None)
+            if across:
+                out[:, part] = True
+            else:
+                out[part] = True
+    return out
+
+
 def _colours(portrait: Portrait) -> list[Fact]:
     lab, face = small_lab(portrait, 48)
-    pixels = lab[~face].tolist()
+    pixels = lab[~face & ~bars(lab[..., 0])].tolist()
     if len(pixels) < 0.15 * face.numel():
         return []
     counts: dict[str, int] = {}

@@ -15,6 +15,7 @@ from ..head import rotation_angles
 from ..landmarks import EYES, MOUTH_CORNERS
 from ..types import ARKIT_INDEX, Portrait
 from .fact import Fact, face_width, sureness
+from .photo_light import to_lab
 
 FOREHEAD, CHIN = 10, 152  # landmarks at the ends of the face's height
 NOSE = 1  # landmark at its tip
@@ -41,6 +42,8 @@ SIDEWAYS, ASKEW = 28.0, 20.0
 EYES_SHUT, EYES_OPEN = 0.15, 0.17  # distance of the lids over the eye's width
 IRIS = 0.12  # pixel values between iris and white, of an eye that is seen
 UNDER_EYES = ((450, 280), (230, 50))  # landmarks under the left and right eye, and on the cheek
+WINK = 0.55  # of the wider eye's opening: the other eye is not what this one is
+TINT = 3.0  # CIELAB chroma; of an eye that is seen the white has less of it than the cheek
 COVERED = 0.5  # brightness under the eye over that of the cheek
 GLASS = 0.18  # the same of lids that are down: less is a dark glass before them
 # distance of the inner lips over the width of the mouth: closed up to the first, open from the last
@@ -91,6 +94,8 @@ def _framing(portrait: Portrait) -> list[Fact]:
     seen = HAIRLINE * share
     fraction, nominal = min(SIZES, key=lambda item: abs(math.log(seen / item[1])))
     told = abs(math.log(seen / nominal)) < BETWEEN
+    top = _in_source(portrait, portrait.landmarks[[FOREHEAD], :2])[0]
+    told &= 0 < float(top[1]) and float(chin[1]) < height  # all of it is in the picture
     if share > TIGHT:
         fraction, told = "most", True
     size = f"the face is {100 * share:.0f} % of the picture's height"
@@ -161,16 +166,16 @@ def _pose(portrait: Portrait) -> list[Fact]:
     return facts
 
 
-def eye_opening(landmarks: Tensor) -> float:
-    """Mean distance of the lids over the eyes' width, of landmarks [478, 3]."""
+def eye_openings(landmarks: Tensor) -> list[float]:
+    """Mean distance of the lids over the eye's width, of each eye of landmarks [478, 3]."""
     shares = []
     for eye in EYES:
         points = landmarks[:, :3]
         width = (points[eye.upper[0]] - points[eye.upper[-1]]).norm()
         inner = list(zip(eye.upper[2:-2], eye.lower[1:-1], strict=True))  # the middle five
         gaps = torch.stack([(points[a, :2] - points[b, :2]).norm() for a, b in inner])
-        shares.append(gaps.mean() / width)
-    return float(sum(shares) / 2)
+        shares.append(float(gaps.mean() / width))
+    return shares
 
 
 def eyes_seen(portrait: Portrait) -> float:
@@ -191,8 +196,21 @@ def lids_seen(portrait: Portrait) -> bool:
     )
 
 
-def _at_eyes(portrait: Portrait) -> list[Tensor]:
-    """Pixel values of either eye: at its iris, at both sides of it, under the eye, on the cheek."""
+def tinted(portrait: Portrait) -> bool:
+    """Whether what should be the white of the eyes has far more colour than the cheeks."""
+    lab = to_lab(portrait.image)
+    eyes = torch.stack(_at_eyes(portrait, lab.permute(2, 0, 1)))  # [2, 5, 3]
+    white, cheek = eyes[:, 1:3].mean((0, 1)), eyes[:, 4].mean(0)
+    return float(white[1:].norm() - cheek[1:].norm()) > TINT
+
+
+def _at_eyes(portrait: Portrait, planes: Tensor | None = None) -> list[Tensor]:
+    """Values at either eye: at its iris, at both sides of it, under the eye, on the cheek.
+
+    Args:
+        portrait: Whose eyes.
+        planes: [C, H, W] where the values [5, C] are from; None for brightness, [5].
+    """
     luma = portrait.image @ portrait.image.new_tensor([0.299, 0.587, 0.114])
     points = portrait.landmarks[:, :2]
     out = []
@@ -202,17 +220,20 @@ def _at_eyes(portrait: Portrait) -> list[Tensor]:
         white = iris + 0.62 * (corners - iris)
         places = torch.stack((iris, *white, points[under], points[cheek]))
         grid = places[None, None] / luma.shape[0] * 2 - 1
-        out.append(F.grid_sample(luma[None, None], grid, align_corners=False)[0, 0, 0])
+        source = luma[None] if planes is None else planes
+        values = F.grid_sample(source[None], grid, align_corners=False)[0, :, 0]  # [C, 5]
+        out.append(values[0] if planes is None else values.T)
     return out
 
 
 def _eyes(portrait: Portrait) -> list[Fact]:
-    opening = eye_opening(portrait.landmarks)
-    if EYES_SHUT < opening < EYES_OPEN:
-        return []  # narrowed or shut, which cannot be told
-    if opening >= EYES_OPEN and eyes_seen(portrait) < IRIS:
-        return []  # behind dark glasses, or not seen
-    if opening <= EYES_SHUT and not lids_seen(portrait):
+    openings = eye_openings(portrait.landmarks)
+    opening = sum(openings) / 2
+    if EYES_SHUT < opening < EYES_OPEN or min(openings) < WINK * max(openings):
+        return []  # narrowed or shut, which cannot be told; or one of each
+    if opening >= EYES_OPEN and (eyes_seen(portrait) < IRIS or tinted(portrait)):
+        return []  # behind glasses, or not seen
+    if opening <= EYES_SHUT and (max(openings) > EYES_SHUT or not lids_seen(portrait)):
         return []
     return [
         Fact(

@@ -46,7 +46,7 @@ def test_sentences(rich, clip):
         'black. Speaking fast, happy at first, then very sad, with one pause. Saying "Well, hello. '
         'No.".'
     )
-    assert scene.negative.startswith("closed eyes, several people, ")
+    assert scene.negative.startswith("closed eyes, ")
     assert scene.author == "rules"
     assert remark == ""
     assert scene.beats == (

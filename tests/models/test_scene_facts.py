@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from synchrorama.models.head import rotation_matrix
+from synchrorama.models.landmarks import EYES
 from synchrorama.models.media import read_audio
 from synchrorama.models.portrait.prepare import prepare_portrait
 from synchrorama.models.scene import photo_light, photo_pose
@@ -16,6 +17,7 @@ from synchrorama.models.scene.photo_backdrop import (
     _blur,
     _Reduced,
     backdrop_facts,
+    bars,
     colour_name,
     edge_blur,
 )
@@ -74,6 +76,43 @@ def test_a_face_is_as_large_as_it_looks(portrait):
     cut = portrait.source[: round(tall * 1.2 / 0.66)]
     told = values(pose_facts(replace(portrait, source=cut)))
     assert told["face size"] == "two thirds"
+
+
+def test_eyes_behind_coloured_glass_are_not_told(portrait):
+    assert values(pose_facts(portrait))["eyes"] == "open"
+    blue = portrait.image.clone()
+    points = portrait.landmarks[:, :2]
+    for eye in EYES:
+        x, y = points[list(eye.loop)].mean(0).round().long().tolist()
+        blue[y - 30 : y + 30, x - 45 : x + 45] *= torch.tensor([0.3, 0.6, 1.6])
+    glass = replace(portrait, image=blue.clamp(0, 1))
+    assert "eyes" not in values(pose_facts(glass))
+
+
+def test_a_wink_is_neither_open_nor_closed(portrait):
+    winking = portrait.landmarks.clone()
+    eye = EYES[0]
+    upper, lower = list(eye.upper[2:-2]), list(eye.lower[1:-1])
+    winking[upper, :2] = winking[lower, :2]
+    assert "eyes" not in values(pose_facts(replace(portrait, landmarks=winking)))
+
+
+def test_a_face_cut_off_by_the_picture_has_no_size(portrait):
+    top = float(portrait.landmarks[10, 1] * portrait.to_source[1, 1] + portrait.to_source[1, 2])
+    cut = round(top) + 20
+    shift = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, float(cut)]])
+    lower = replace(portrait, source=portrait.source[cut:], to_source=portrait.to_source - shift)
+    assert "face size" not in values(pose_facts(lower))
+
+
+def test_black_bars_are_no_colour():
+    lightness = torch.full((20, 30), 50.0)
+    lightness[:4], lightness[-2:], lightness[:, :5] = 0.0, 1.0, 2.0
+    lightness[10, 10] = 0.0
+    found = bars(lightness)
+    expected = lightness < 4.0
+    expected[10, 10] = False
+    assert torch.equal(found, expected)
 
 
 def test_a_mirrored_picture_turns_sides_round(head, landmarker, sample):
