@@ -27,10 +27,9 @@ FRAMING = (("close-up", 0.75), ("head and shoulders", 1.25), ("medium close-up",
            ("upper body", 3.9), ("medium wide", 4.6))  # fmt: skip
 WHOLE = 8.5  # face heights under the chin from which anybody is seen whole; a child is from 5
 TIGHT = 0.68  # of the picture's height: a face larger than that fills it
-HAIRLINE = 1.2  # times forehead to chin: the face as people see it, from hairline to chin
+HAIRLINE = 1.05, 1.25  # times forehead to chin: the face from hairline to chin, least and most
 SIZES = (("a tenth", 0.10), ("a fifth", 0.20), ("a quarter", 0.25), ("a third", 1 / 3),
          ("half", 0.5), ("two thirds", 2 / 3))  # fmt: skip
-BETWEEN = 0.13  # of its logarithm: a size further from all of these is not told
 FACING, CLEARLY, FAR = 11.0, 22.0, 40.0  # degrees of yaw
 # how far the nose may lie from the middle between the face's two edges, over their distance
 NOSE_FACING, NOSE_SLIGHTLY = 0.2, 0.36
@@ -70,6 +69,11 @@ def face_height(portrait: Portrait) -> float:
     return float((points[0] - points[1]).norm())
 
 
+def nearest_share(share: float) -> str:
+    """The name of SIZES that is nearest to a share of the picture's height."""
+    return min(SIZES, key=lambda item: abs(math.log(share / item[1])))[0]
+
+
 def _in_source(portrait: Portrait, points: Tensor) -> Tensor:
     return points @ portrait.to_source[:, :2].T + portrait.to_source[:, 2]
 
@@ -91,9 +95,9 @@ def _framing(portrait: Portrait) -> list[Fact]:
     sure = sureness(math.log(max(under, 0.05)), math.log(nearest), 0.4)
     if name == "extreme close-up":
         sure = sureness(share, TIGHT, 0.2)
-    seen = HAIRLINE * share
-    fraction, nominal = min(SIZES, key=lambda item: abs(math.log(seen / item[1])))
-    told = abs(math.log(seen / nominal)) < BETWEEN
+    low, high = (times * share for times in HAIRLINE)
+    fraction, other = nearest_share(low), nearest_share(high)
+    told = fraction == other and low > 0.08
     top = _in_source(portrait, portrait.landmarks[[FOREHEAD], :2])[0]
     told &= 0 < float(top[1]) and float(chin[1]) < height  # all of it is in the picture
     if share > TIGHT:
@@ -114,7 +118,7 @@ def _framing(portrait: Portrait) -> list[Fact]:
             Fact(
                 subject="face size",
                 value=fraction,
-                measured=f"hairline to chin is about {100 * seen:.0f} % of the picture's height",
+                measured=f"hairline to chin is {100 * low:.0f} to {100 * high:.0f} % of the height",
                 confidence=0.9,
             )
         )
