@@ -41,6 +41,7 @@ SIDEWAYS, ASKEW = 28.0, 20.0
 EYES_SHUT, EYES_OPEN = 0.15, 0.17  # distance of the lids over the eye's width
 IRIS = 0.12  # pixel values between iris and white, of an eye that is seen
 UNDER_EYES = ((450, 280), (230, 50))  # landmarks under the left and right eye, and on the cheek
+LIDS_APART = 0.165  # of one eye that is not shut
 WINK = 0.55  # of the wider eye's opening: the other eye is not what this one is
 TINT = 3.0  # CIELAB chroma; of an eye that is seen the white has less of it than the cheek
 COVERED = 0.5  # brightness under the eye over that of the cheek
@@ -233,11 +234,13 @@ def _at_eyes(portrait: Portrait, planes: Tensor | None = None) -> list[Tensor]:
 def _eyes(portrait: Portrait) -> list[Fact]:
     openings = eye_openings(portrait.landmarks)
     opening = sum(openings) / 2
-    if EYES_SHUT < opening < EYES_OPEN or min(openings) < WINK * max(openings):
-        return []  # narrowed or shut, which cannot be told; or one of each
+    if EYES_SHUT < opening < EYES_OPEN:
+        return []  # narrowed or shut, which cannot be told
+    if max(openings) > LIDS_APART and min(openings) < WINK * max(openings):
+        return []  # one of each
     if opening >= EYES_OPEN and (eyes_seen(portrait) < IRIS or tinted(portrait)):
         return []  # behind glasses, or not seen
-    if opening <= EYES_SHUT and (max(openings) > EYES_SHUT or not lids_seen(portrait)):
+    if opening <= EYES_SHUT and (max(openings) > LIDS_APART or not lids_seen(portrait)):
         return []
     return [
         Fact(
