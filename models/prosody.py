@@ -81,6 +81,13 @@ def loudness(mel: Tensor) -> Tensor:
     return ((decades * mel).logsumexp(-1) - math.log(MELS)) / decades
 
 
+def runs(mask: Tensor) -> list[tuple[int, int]]:
+    """First and one past the last frame of each run of True."""
+    edges = torch.diff(mask.int(), prepend=mask.new_zeros(1).int(), append=mask.new_zeros(1).int())
+    starts, stops = ((edges == sign).nonzero()[:, 0].tolist() for sign in (1, -1))
+    return list(zip(starts, stops, strict=True))
+
+
 def excitement(features: Tensor) -> Tensor:
     """How high, loud and fast the voice is against its own average, [L] -1..1; 0 in silence.
 

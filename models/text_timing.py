@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .prosody import QUIET, loudness
+from .prosody import QUIET, loudness, runs
 from .speech import log_mel, to_mono
 
 PAUSE = 20  # frames without speech at which a sentence may end
@@ -119,7 +119,8 @@ def _share(sentences: list[str], active: Tensor, seconds: float) -> list[TimedSe
     places = torch.searchsorted(spoken, ends - 1e-6).clamp(max=len(active) - 1)
     stops = ((places + 1) / 100.0).clamp(max=seconds).tolist()
     starts = [float(active.int().argmax()) / 100.0, *stops[:-1]]
-    pauses = _pauses(active)
+    quiet = [one for one in runs(~active) if one[1] - one[0] >= PAUSE]
+    pauses = [(start / 100.0, stop / 100.0) for start, stop in quiet]
     for i, stop in enumerate(stops[:-1]):
         low, high = (starts[i] + stop) / 2, (stop + stops[i + 1]) / 2
         near = [one for one in pauses if low < one[0] and one[1] < high]
@@ -130,15 +131,6 @@ def _share(sentences: list[str], active: Tensor, seconds: float) -> list[TimedSe
         TimedSentence(start, stop, text)
         for start, stop, text in zip(starts, stops, sentences, strict=True)
     ]
-
-
-def _pauses(active: Tensor) -> list[tuple[float, float]]:
-    """Start and end in s of each pause between frames in which somebody speaks."""
-    edges = active.int().diff()
-    stops, starts = ((edges == sign).nonzero()[:, 0] + 1 for sign in (-1, 1))
-    starts = starts[starts > int(active.int().argmax())]
-    pairs = zip(stops.tolist(), starts.tolist(), strict=False)
-    return [(stop / 100.0, start / 100.0) for stop, start in pairs if start - stop >= PAUSE]
 
 
 def _cues(lines: list[str]) -> list[tuple[int, float, float, str]]:

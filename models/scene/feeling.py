@@ -15,7 +15,7 @@ from .fact import Feeling
 SHORTEST = 0.4  # s, of a feeling that is told on its own
 UNSURE = 0.3  # confidence under which nothing is said
 WEAK, STRONG = 0.5, 0.8  # mean score of the class, for "slightly" and "very"
-TRACE = 0.28  # mean score of a feeling under a neutral one, from which it is told, as slight
+TRACE = 0.28  # mean score of a feeling under a neutral one, from which it is told
 NEUTRAL = EMOTIONS.index("neutral")
 CALM = 0.65  # mean score of neutral, from which it is told as calm
 SMOOTH = 0.3  # s over which scores are averaged

@@ -15,7 +15,7 @@ from torch import Tensor
 from ..landmarks import OVAL
 from ..types import Portrait
 from .fact import Fact, sureness
-from .photo_light import small_lab
+from .photo_light import brightness, small_lab
 
 SHARE = 0.18  # of the pixels around the face, from which a colour is named
 MOST = 3  # colours
@@ -39,17 +39,15 @@ FILLED = 0.78  # of the squares at each side of the head must have edges to be c
 FEW = 12  # squares: a side that has fewer is no side
 CRISP, NARROW = 0.80, 0.88  # px of blur: half, and three quarters, of those have less if sharp
 HARDLY = 0.1  # of the squares: fewer with edges do not count against blurred
+BAR = 4.0  # lightness under which a whole row at the edge is a black bar
+# lightness and chroma under which a colour is black: the darker it is, the less its hue is seen
+BLACKS = ((10.0, 20.0), (14.0, 12.0), (22.0, 8.0))
 WIDE = 0.95  # px: three quarters of them have more if blurred
 
 
 def backdrop_facts(portrait: Portrait) -> list[Fact]:
     """Dominant colours and the background's sharpness, as far as they can be told."""
     return [*_colours(portrait), *_background(portrait)]
-
-
-# Lightness and chroma under which a colour is black: the darker it is, the less its hue is seen.
-BAR = 4.0  # lightness under which a whole row at the edge is a black bar
-BLACKS = ((10.0, 20.0), (14.0, 12.0), (22.0, 8.0))
 
 
 def colour_name(lightness: float, a: float, b: float) -> str:
@@ -79,20 +77,11 @@ def colour_name(lightness: float, a: float, b: float) -> str:
 def bars(lightness: Tensor) -> Tensor:
     """Black bars at the edges of a picture [h, w], as bool: rows and columns that are all black."""
     dark = lightness < BAR
-    rows, columns = (dark.all(axis) for axis in (1, 0))
-    out = torch.zeros_like(dark)
-    for lines, across in ((rows, 0), (columns, 1)):
-        for order in (lines, lines.flip(0)):
-            inside = (~order).nonzero()[:, 0]
-            count = int(inside[0]) if len(inside) else 0
-            if not count:
-                continue
-            part = slice(None, count) if order is lines else slice(len(lines) - count, None)
-            if across:
-                out[:, part] = True
-            else:
-                out[part] = True
-    return out
+    rows, columns = (
+        lines.cumprod(0) + lines.flip(0).cumprod(0).flip(0) > 0  # all black from an edge on
+        for lines in (dark.all(axis).int() for axis in (1, 0))
+    )
+    return rows[:, None] | columns
 
 
 def _colours(portrait: Portrait) -> list[Fact]:
@@ -161,7 +150,7 @@ def _reduced(portrait: Portrait, *, evenly: bool) -> _Reduced | None:
     width, height = (oval.amax(0) - oval.amin(0)).tolist()
     if width < SMALLEST:
         return None
-    luma = (portrait.source @ portrait.source.new_tensor([0.299, 0.587, 0.114]))[None, None]
+    luma = brightness(portrait.source)[None, None]
     if evenly:
         whole = max(1, int(width / FACE))
         luma, scale = F.avg_pool2d(luma, whole), 1.0 / whole

@@ -45,6 +45,11 @@ def to_linear(pixels: Tensor) -> Tensor:
     return torch.where(pixels <= 0.04045, pixels / 12.92, ((pixels + 0.055) / 1.055) ** 2.4)
 
 
+def brightness(pixels: Tensor) -> Tensor:
+    """Luma [...] of RGB pixels [..., 3] (ITU-R BT.601)."""
+    return pixels @ pixels.new_tensor([0.299, 0.587, 0.114])
+
+
 def to_lab(pixels: Tensor) -> Tensor:
     """CIELAB [..., 3] of sRGB values [..., 3] 0..1, under D65.
 
@@ -193,7 +198,7 @@ def _light(portrait: Portrait, head: HeadModel) -> list[Fact]:
 
 
 def _brightness(portrait: Portrait) -> list[Fact]:
-    luma = portrait.source @ portrait.source.new_tensor([0.299, 0.587, 0.114])
+    luma = brightness(portrait.source)
     mean = float(luma.mean())
     value = "dark" if mean < DARK else "bright" if mean > BRIGHT else "medium"
     edge = DARK if mean < (DARK + BRIGHT) / 2 else BRIGHT

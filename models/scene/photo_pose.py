@@ -15,7 +15,7 @@ from ..head import rotation_angles
 from ..landmarks import EYES, MOUTH_CORNERS
 from ..types import ARKIT_INDEX, Portrait
 from .fact import Fact, face_width, sureness
-from .photo_light import to_lab
+from .photo_light import brightness, to_lab
 
 FOREHEAD, CHIN = 10, 152  # landmarks at the ends of the face's height
 NOSE = 1  # landmark at its tip
@@ -202,21 +202,19 @@ def lids_seen(portrait: Portrait) -> bool:
 
 
 def tinted(portrait: Portrait) -> bool:
-    """Whether what should be the white of the eyes has far more colour than the cheeks."""
-    lab = to_lab(portrait.image)
-    eyes = torch.stack(_at_eyes(portrait, lab.permute(2, 0, 1)))  # [2, 5, 3]
-    white, cheek = eyes[:, 1:3].mean((0, 1)), eyes[:, 4].mean(0)
+    """Whether what should be the white of the eyes has more colour than the cheeks."""
+    lab = to_lab(_pixels_at_eyes(portrait))
+    white, cheek = lab[:, 1:3].mean((0, 1)), lab[:, 4].mean(0)
     return float(white[1:].norm() - cheek[1:].norm()) > TINT
 
 
-def _at_eyes(portrait: Portrait, planes: Tensor | None = None) -> list[Tensor]:
-    """Values at either eye: at its iris, at both sides of it, under the eye, on the cheek.
+def _at_eyes(portrait: Portrait) -> Tensor:
+    """Brightness of the pixels of `_pixels_at_eyes`, [2, 5]."""
+    return brightness(_pixels_at_eyes(portrait))
 
-    Args:
-        portrait: Whose eyes.
-        planes: [C, H, W] where the values [5, C] are from; None for brightness, [5].
-    """
-    luma = portrait.image @ portrait.image.new_tensor([0.299, 0.587, 0.114])
+
+def _pixels_at_eyes(portrait: Portrait) -> Tensor:
+    """RGB [2, 5, 3] at either eye: at its iris, at both sides, under the eye, on the cheek."""
     points = portrait.landmarks[:, :2]
     out = []
     for eye, (under, cheek) in zip(EYES, UNDER_EYES, strict=True):
@@ -224,11 +222,15 @@ def _at_eyes(portrait: Portrait, planes: Tensor | None = None) -> list[Tensor]:
         corners = points[[eye.upper[0], eye.upper[-1]]]
         white = iris + 0.62 * (corners - iris)
         places = torch.stack((iris, *white, points[under], points[cheek]))
-        grid = places[None, None] / luma.shape[0] * 2 - 1
-        source = luma[None] if planes is None else planes
-        values = F.grid_sample(source[None], grid, align_corners=False)[0, :, 0]  # [C, 5]
-        out.append(values[0] if planes is None else values.T)
-    return out
+        out.append(_sampled(portrait.image, places))
+    return torch.stack(out)
+
+
+def _sampled(image: Tensor, places: Tensor) -> Tensor:
+    """Pixels [N, 3] of an image at places [N, 2] in px."""
+    grid = places[None, None] / image.shape[0] * 2 - 1
+    planes = image.permute(2, 0, 1)[None]
+    return F.grid_sample(planes, grid, align_corners=False)[0, :, 0].T
 
 
 def _eyes(portrait: Portrait) -> list[Fact]:
@@ -264,11 +266,9 @@ def dark_between(portrait: Portrait) -> float:
 
     Landmarks lie on each other where lips are a little apart; what is dark is then seen.
     """
-    luma = portrait.image @ portrait.image.new_tensor([0.299, 0.587, 0.114])
     upper, lower = (portrait.landmarks[list(lip), :2].mean(0) for lip in LIPS)
     places = upper + (lower - upper) * torch.linspace(0.0, 1.0, 21)[:, None]
-    grid = places[None, None] / luma.shape[0] * 2 - 1
-    at = F.grid_sample(luma[None, None], grid, align_corners=False)[0, 0, 0]
+    at = brightness(_sampled(portrait.image, places))
     return float((at < 0.5 * torch.minimum(at[0], at[-1])).double().mean())
 
 

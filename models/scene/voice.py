@@ -5,11 +5,10 @@ Shapes: S samples, L frames of 10 ms.
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..prosody import QUIET, VOICED, loudness, pitch
+from ..prosody import QUIET, VOICED, loudness, pitch, runs
 from ..speech import log_mel, to_mono
 from .fact import Fact, Spoken, sureness
 
@@ -74,13 +73,6 @@ def _runs_of(sound: Tensor, gap: int, blip: int) -> Tensor:
             if stop - start < least and (inner or value):
                 out[start:stop] = not value
     return out
-
-
-def runs(mask: Tensor) -> list[tuple[int, int]]:
-    """First and one past the last frame of each run of True."""
-    edges = torch.diff(mask.int(), prepend=mask.new_zeros(1).int(), append=mask.new_zeros(1).int())
-    starts, stops = ((edges == sign).nonzero()[:, 0].tolist() for sign in (1, -1))
-    return list(zip(starts, stops, strict=True))
 
 
 def syllables(level: Tensor, voiced: Tensor) -> list[int]:
