@@ -50,7 +50,6 @@ SHARES = {"emodb": 0.22, "kokoro": 0.43, "flite": 0.2}
 BACKGROUND_SHARE = 0.05
 LOSSES = ("sync", "naming", "speed", "gap", "background", "emphasis")
 DROPOUT = 0.1
-DILATIONS = (1, 2, 4, 8)  # of the blocks, again and again
 MEAN = 0.998  # of the running mean of the weights, a step
 GAPS = torch.tensor(  # how far each shape parts the lips
     [sum(lips.GAPS.get(name + side, 0.0) for side in ("", "Left", "Right")) for name in lips.SHAPES]
@@ -401,7 +400,6 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--workers", type=int, default=0)
-    parser.add_argument("--blocks", type=int, default=0, help="of the network; default its own")
     parser.add_argument("--start", type=Path, help="weights of a smaller network")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--rate", type=float, default=2e-3)
@@ -418,10 +416,6 @@ def main() -> None:
         for item in read(folder)
         if item.speaker not in args.dev_speakers and item.source not in args.without
     ]
-    config = ArticulationConfig(dropout=DROPOUT)
-    if args.blocks:
-        rounds = args.blocks // len(DILATIONS) + 1
-        config = replace(config, dilations=(DILATIONS * rounds)[: args.blocks])
     for model in train(
         data,
         steps=10**9 if args.seconds else args.steps,
@@ -433,7 +427,7 @@ def main() -> None:
         resume=args.resume,
         seed=args.seed,
         rate=args.rate,
-        config=config,
+        config=ArticulationConfig(dropout=DROPOUT),
         start=safetensors.torch.load_file(args.start) if args.start else None,
         without=frozenset(args.without),
     ):

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -28,8 +27,8 @@ from ..models.motion.frames import MotionFrames
 from ..models.motion.photo_mesh import PhotoMesh
 from ..models.portrait.fit import MESH_LANDMARKS, fit_head
 from ..models.types import ARKIT_NAMES, Face, Motion, Portrait
-from .render_shards import Example, ShardWriter
-from .render_tracks import LIDS, LIPS, Track, as_bytes, read_tracks
+from .render_shards import Example, write_shards
+from .render_tracks import LIDS, LIPS, Track, as_bytes, read_tracks, track_count
 
 MAX_YAW = 0.5  # radians that a head may turn from the reference: beyond it motion frames break
 STEPS = 6  # of Gauss-Newton: half of them over the pose alone, then over expression too
@@ -178,25 +177,15 @@ def examples_of_track(
             )
 
 
-def _draw(
-    number: int, *, tracks: Path, out: Path, length: int, references: int, apart: int, raw: bool
-) -> str:
-    """Write the shards of one track; what is to be printed."""
-    torch.set_num_threads(1)
+def drawn(
+    number: int, *, tracks: Path, length: int, references: int, apart: int
+) -> Iterator[Example]:
+    """Examples of one track of a file; arguments as of `examples_of_track`."""
     (track,) = read_tracks(tracks, [number])
-    writer = ShardWriter(out, name=f"shard_{number:03}", raw=raw)
-    count = 0
-    for example in examples_of_track(
-        track,
-        head=HeadModel.from_checkpoint(),
-        length=length,
-        references=references,
-        apart=apart,
-    ):
-        writer.add(example)
-        count += 1
-    writer.close()
-    return f"{track.clip}, frames from {int(track.times[0])}: {count} examples"
+    head = HeadModel.from_checkpoint()
+    yield from examples_of_track(
+        track, head=head, length=length, references=references, apart=apart
+    )
 
 
 def main() -> None:
@@ -210,19 +199,14 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--raw", action="store_true")
     args = parser.parse_args()
-    draw = partial(
-        _draw,
+    make = partial(
+        drawn,
         tracks=args.tracks,
-        out=args.out,
         length=args.frames,
         references=args.references,
         apart=args.apart,
-        raw=args.raw,
     )
-    count = sum(1 for _ in read_tracks(args.tracks))
-    with ProcessPoolExecutor(args.workers) as pool:
-        for line in pool.map(draw, range(count)):
-            print(line, flush=True)
+    write_shards(make, track_count(args.tracks), args.out, workers=args.workers, raw=args.raw)
 
 
 if __name__ == "__main__":

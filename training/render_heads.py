@@ -17,7 +17,7 @@ Shapes: F frames, V vertices, Q triangles, H W px.
 from __future__ import annotations
 
 import argparse
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -42,7 +42,7 @@ from ..models.render.clip import speech_windows
 from ..models.speech import frame_count
 from ..models.types import ARKIT_INDEX, FittedHead, Portrait
 from .render_data import weights
-from .render_shards import Example, ShardWriter
+from .render_shards import Example, write_shards
 from .render_tracks import as_bytes
 
 FPS, SECONDS = 25.0, 2.4
@@ -308,28 +308,22 @@ def write_acts(speech: Path, path: Path, *, heads: int, each: int, frames: int, 
     save_file({name: torch.stack(ones) for name, ones in acts.items()}, path)
 
 
-def _film(number: int, *, acts: Path, out: Path, size: int, seed: int, raw: bool) -> str:
-    """Write the shards of one head; what is to be printed."""
-    torch.set_num_threads(1)
+def filmed(number: int, *, acts: Path, size: int, seed: int) -> Iterator[Example]:
+    """Examples of one head that does what a file of acts says, on pictures of size px."""
     act = {name: one[number].float() for name, one in load_file(acts).items()}
     act["mel"] /= MEL_STEPS
     head = HeadModel.from_checkpoint()
     actor = cast_actor(head, size, torch.Generator().manual_seed(1000 * seed + number))
-    writer = ShardWriter(out, name=f"shard_{number:04}", raw=raw)
     for k in range(len(act["mel"])):
-        writer.add(
-            head_examples(
-                head,
-                actor,
-                act["coefficients"][k],
-                act["rotation"][k],
-                act["mel"][k],
-                act["emotion"][k],
-                f"head{seed}_{number}",
-            )
+        yield head_examples(
+            head,
+            actor,
+            act["coefficients"][k],
+            act["rotation"][k],
+            act["mel"][k],
+            act["emotion"][k],
+            f"head{seed}_{number}",
         )
-    writer.close()
-    return f"head {number}"
 
 
 def main() -> None:
@@ -359,12 +353,8 @@ def main() -> None:
         return
     with safe_open(args.acts, framework="pt") as file:
         heads = file.get_slice("mel").get_shape()[0]
-    film = partial(
-        _film, acts=args.acts, out=args.out, size=args.size, seed=args.seed, raw=args.raw
-    )
-    with ProcessPoolExecutor(args.workers) as pool:
-        for line in pool.map(film, range(heads)):
-            print(line, flush=True)
+    make = partial(filmed, acts=args.acts, size=args.size, seed=args.seed)
+    write_shards(make, heads, args.out, workers=args.workers, raw=args.raw)
 
 
 if __name__ == "__main__":

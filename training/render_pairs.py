@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,8 +26,8 @@ from ..models.motion.frames import MotionFrames
 from ..models.portrait.fit import MESH_LANDMARKS, fit_head
 from ..models.types import ARKIT_INDEX, ARKIT_NAMES, Portrait
 from .render_data import portrait_of, tracked_motion, weights
-from .render_shards import Example, ShardWriter
-from .render_tracks import Track, as_bytes, gap, read_tracks
+from .render_shards import Example, write_shards
+from .render_tracks import Track, as_bytes, gap, read_tracks, track_count
 
 GAP = 0.05  # mouth widths between the lips from which a mouth is open
 TURN = 0.08  # radians, standard deviation of the reference's turn
@@ -87,20 +86,12 @@ def reopened_examples(
             )
 
 
-def _reopen(number: int, *, tracks: Path, out: Path, variants: int, seed: int, raw: bool) -> str:
-    """Write the shards of one track; what is to be printed."""
-    torch.set_num_threads(1)
+def reopened(number: int, *, tracks: Path, variants: int, seed: int) -> Iterator[Example]:
+    """Examples of one track of a file; arguments as of `reopened_examples`."""
     (track,) = read_tracks(tracks, [number])
-    writer = ShardWriter(out, name=f"shard_{number:03}", raw=raw)
     generator = torch.Generator().manual_seed(1000 * seed + number)
-    count = 0
-    for example in reopened_examples(
-        track, head=HeadModel.from_checkpoint(), variants=variants, generator=generator
-    ):
-        writer.add(example)
-        count += 1
-    writer.close()
-    return f"{track.clip}: {count} examples"
+    head = HeadModel.from_checkpoint()
+    yield from reopened_examples(track, head=head, variants=variants, generator=generator)
 
 
 def main() -> None:
@@ -113,18 +104,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--raw", action="store_true")
     args = parser.parse_args()
-    reopen = partial(
-        _reopen,
-        tracks=args.tracks,
-        out=args.out,
-        variants=args.variants,
-        seed=args.seed,
-        raw=args.raw,
-    )
-    count = sum(1 for _ in read_tracks(args.tracks))
-    with ProcessPoolExecutor(args.workers) as pool:
-        for line in pool.map(reopen, range(count)):
-            print(line, flush=True)
+    make = partial(reopened, tracks=args.tracks, variants=args.variants, seed=args.seed)
+    write_shards(make, track_count(args.tracks), args.out, workers=args.workers, raw=args.raw)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,10 @@ Shapes: F frames of an example, H W pixels of the crop.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -83,6 +85,35 @@ class ShardWriter:
         self.shards += 1
         self.count = self.size = 0
         self.tensors, self.clips = {}, []
+
+
+def write_shards(
+    make: Callable[[int], Iterator[Example]], count: int, out: Path, *, workers: int, raw: bool
+) -> None:
+    """Write what `make` gives for 0 .. count - 1, each into shards of its own, and say so.
+
+    Args:
+        make: Of a module, so that other processes find it.
+        count: How often it is asked.
+        out: Folder of the shards.
+        workers: Processes.
+        raw: As for ShardWriter.
+    """
+    write = partial(_write, make=make, out=out, raw=raw)
+    with ProcessPoolExecutor(workers) as pool:
+        for line in pool.map(write, range(count)):
+            print(line, flush=True)
+
+
+def _write(number: int, *, make: Callable[[int], Iterator[Example]], out: Path, raw: bool) -> str:
+    torch.set_num_threads(1)
+    writer = ShardWriter(out, name=f"shard_{number:04}", raw=raw)
+    clips = []
+    for example in make(number):
+        writer.add(example)
+        clips.append(example.clip)
+    writer.close()
+    return f"{number}: {len(clips)} examples" + (f" of {clips[0]}" if clips else "")
 
 
 def read_shard(path: Path) -> Iterator[Example]:

@@ -225,6 +225,12 @@ def write_tracks(tracks: Sequence[Track], path: Path, quality: int | None = QUAL
     save_file(tensors, path, {"format": FORMAT, "tracks": json.dumps(heads)})
 
 
+def track_count(path: Path) -> int:
+    """How many tracks a file holds."""
+    with safe_open(path, framework="pt") as file:
+        return len(json.loads((file.metadata() or {}).get("tracks", "[]")))
+
+
 def read_tracks(path: Path, only: Sequence[int] | None = None) -> Iterator[Track]:
     """The tracks of a file, one by one.
 
