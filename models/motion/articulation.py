@@ -80,7 +80,7 @@ class Block(nn.Module):
 
 
 class Articulation(nn.Module):
-    """A temporal convolution that hears more than half a second to each side.
+    """A temporal convolution that hears up to a second to each side.
 
     It looks at the sound every 20 ms and says three things for each 10 ms: the shape of the mouth,
     whether the lips are closed, and whether somebody speaks. Keeping the last two apart keeps
