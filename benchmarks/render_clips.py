@@ -4,7 +4,8 @@
         [--weights FILE] [--noise 0.35] [--steps 4] [--picture FILE.png] [--out FILE.json]
 
 Folders hold shards of `training.render_data`: HELD of clips that were never trained on (tracked
-with --whole, drawn with --references 1), FIT of those that were. All pictures are compared in the box around the mouth, or the eyes, of the truth:
+with --whole, drawn with --references 1), FIT of those that were. All pictures are compared in the
+box around the mouth, or the eyes, of the truth:
 
 - "motion": the motion frames; "blur": the same, blurred by 0.7 px in the box.
 - "flat": the mouth's inside as one colour, so many times the skin around it, where the three

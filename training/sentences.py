@@ -227,7 +227,7 @@ def read_texts(path: Path) -> list[str]:
     Kept are 25 to 120 letters and plain marks, without abbreviations, rare words (fewer than eight
     times in the file) and Internet addresses. GoEmotions' train part (Demszky et al., 2020,
     CC BY 4.0) gives about 7,000; of the German quotations in Debian's fortunes-de, a sentence to a
-    line, about 3,000 are left.
+    line, about 2,400 are left.
     """
     texts = [line.split("\t")[0].strip() for line in path.read_text("utf-8").splitlines()]
     words = [re.findall(r"[a-zäöüß']+", text.lower()) for text in texts]

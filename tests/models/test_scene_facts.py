@@ -97,12 +97,15 @@ def test_a_wink_is_neither_open_nor_closed(portrait):
     assert "eyes" not in values(pose_facts(replace(portrait, landmarks=winking)))
 
 
-def test_a_face_cut_off_by_the_picture_has_no_size(portrait):
+@pytest.mark.parametrize(("cut", "told"), [(-3, "half"), (8, None)])
+def test_a_face_cut_off_by_the_picture_has_no_size(portrait, cut, told):
+    """The picture begins just above or below the forehead, and is twice as high as the face."""
     top = float(portrait.landmarks[10, 1] * portrait.to_source[1, 1] + portrait.to_source[1, 2])
-    cut = round(top) + 20
-    shift = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, float(cut)]])
-    lower = replace(portrait, source=portrait.source[cut:], to_source=portrait.to_source - shift)
-    assert "face size" not in values(pose_facts(lower))
+    first, height = round(top) + cut, round(2.3 * face_height(portrait))
+    picture = F.pad(portrait.source[first:], (0, 0, 0, 0, 0, height))[:height]
+    shift = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, float(first)]])
+    lower = replace(portrait, source=picture, to_source=portrait.to_source - shift)
+    assert values(pose_facts(lower)).get("face size") == told
 
 
 def test_black_bars_are_no_colour():
