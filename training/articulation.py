@@ -34,11 +34,13 @@ from .augment import augment
 from .background import background
 from .phones import ALPHABET, Phone
 from .speech_data import Labelled, read
+from .splice import spliced
 from .sync import SyncJudge
 from .visemes import fill_gaps, mouth_track
 
 FORMAT = "synchrorama.articulation"  # an intermediate file; audio_to_motion.py joins the parts
 CROP = 320  # mel frames of one training example, a multiple of 4
+LONGEST = CROP * speech.HOP * 5 // 4  # samples out of which it is cut
 ROUND = 250  # steps between two states
 DRAWN = 48  # examples that are drawn together, and heard in random order
 EACH = 3  # times an example is heard, each time as another voice
@@ -48,6 +50,7 @@ WEIGHTS = torch.tensor([4.0, 3.0, 3.0, 2.0, 2.0, 2.0, 2.0, 2.0, 1.0])
 # how often a source is heard, whatever its hours; those not named share what is left by length
 SHARES = {"emodb": 0.22, "kokoro": 0.43, "flite": 0.2}
 BACKGROUND_SHARE = 0.05
+SPLICED = 0.5  # how often an example is put together from stretches of its voice
 LOSSES = ("sync", "naming", "speed", "gap", "background", "emphasis")
 DROPOUT = 0.1
 MEAN = 0.998  # of the running mean of the weights, a step
@@ -114,7 +117,10 @@ def examples(
             out.append(example(background(CROP * speech.HOP, chance), []))
             continue
         item = data[int(chance.choice(len(data), p=weights))]
-        samples, phones = augment(*piece(item, chance), chance)
+        whole = chance.random() >= SPLICED
+        voice = [] if whole else [x.utterance for x in data if same_voice(x, item)]
+        said = piece(item, chance) if whole else spliced(voice, LONGEST, chance)
+        samples, phones = augment(*said, chance)
         if chance.random() < 0.25:  # silence around, so that rest is learnt
             before, after = (chance.uniform(0.0, 0.8, 2) * speech.SAMPLE_RATE).astype(int)
             floor = 10.0 ** -chance.uniform(2.0, 4.5) * float(np.abs(samples).max())
@@ -143,16 +149,20 @@ def drawing_weights(data: list[Labelled]) -> np.ndarray:
     return normed
 
 
+def same_voice(one: Labelled, other: Labelled) -> bool:
+    """Whether the same speaker says both; Kokoro's mixes and espeak-ng's variants are speakers."""
+    return (one.source, one.speaker) == (other.source, other.speaker)
+
+
 def piece(item: Labelled, chance: np.random.Generator) -> tuple[np.ndarray, list[Phone]]:
     """At most 1.25 CROP frames out of an utterance."""
     samples, phones = item.utterance.samples, item.utterance.phones
-    most = CROP * speech.HOP * 5 // 4
-    first = int(chance.integers(0, max(1, len(samples) - most + 1)))
+    first = int(chance.integers(0, max(1, len(samples) - LONGEST + 1)))
     seconds = first / speech.SAMPLE_RATE
     moved = [Phone(p.name, p.start - seconds, p.end - seconds) for p in phones]
-    stop = min(len(samples) - first, most) / speech.SAMPLE_RATE
+    stop = min(len(samples) - first, LONGEST) / speech.SAMPLE_RATE
     kept = [Phone(p.name, max(p.start, 0.0), min(p.end, stop)) for p in moved]
-    return samples[first : first + most], [p for p in kept if p.end > p.start]
+    return samples[first : first + LONGEST], [p for p in kept if p.end > p.start]
 
 
 def crop(item: Example, chance: np.random.Generator) -> Example:

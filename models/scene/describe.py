@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 
 from ..types import Scene
 from .clean import one_line, quoted
-from .fact import Facts, Feeling
+from .fact import Facts, Feeling, Spoken
 from .phrases import STYLES, course, feeling, phrase
 
 Count = Callable[[str], int]  # tokens of a text
@@ -168,7 +169,8 @@ def beats(facts: Facts, style: str, words: int) -> tuple[tuple[float, float, str
     """What happens from when to when, over all of the speech.
 
     A new beat begins where the feeling changes or a sentence begins; what is not known is not
-    told, and a stretch of which nothing is known has no beat.
+    told, and a stretch of which nothing is known has no beat. A sentence over several beats is
+    shared out: its words follow each other as their letters do.
     """
     edges = {0.0, facts.seconds}
     edges |= {t for one in facts.feelings for t in (one.start, one.end)}
@@ -179,8 +181,7 @@ def beats(facts: Facts, style: str, words: int) -> tuple[tuple[float, float, str
     for start, end in zip(times, times[1:], strict=False):
         if end - start < 0.05:
             continue
-        middle = (start + end) / 2
-        text = _beat(facts, style, words, middle)
+        text = _beat(facts, style, words, start, end)
         if not text:
             continue
         if out and out[-1][2] == text and abs(out[-1][1] - start) < 0.06:
@@ -190,12 +191,26 @@ def beats(facts: Facts, style: str, words: int) -> tuple[tuple[float, float, str
     return tuple(out)
 
 
-def _beat(facts: Facts, style: str, words: int, at: float) -> str:
+def _beat(facts: Facts, style: str, words: int, start: float, end: float) -> str:
+    at = (start + end) / 2
     felt: Feeling | None = next((f for f in facts.feelings if f.start <= at < f.end), None)
     said = next((one for one in facts.words if one.start <= at < one.end), None)
     parts = [feeling(felt)] if felt else []
-    if style != "tags" and said and quoted(said.text, words):
-        parts.append(f'saying "{quoted(said.text, words)}"')
+    words_said = quoted(said_within(said, start, end), words) if said else ""
+    if style != "tags" and words_said:
+        parts.append(f'saying "{words_said}"')
     elif parts and facts.value("voice") == "speaking" and (style == "tags" or not facts.words):
         parts.insert(0, "talking" if style == "tags" else "speaking")
     return ", ".join(parts)
+
+
+def said_within(sentence: Spoken, start: float, end: float) -> str:
+    """Those of its words whose middle lies between two moments, each as long as its letters."""
+    words = sentence.text.split()
+    ends = list(accumulate(len(word) + 1 for word in words))
+    rate = (sentence.end - sentence.start) / max(1, ends[-1] if ends else 1)
+    middles = [
+        sentence.start + (stop - (len(word) + 1) / 2) * rate
+        for word, stop in zip(words, ends, strict=True)
+    ]
+    return " ".join(word for word, at in zip(words, middles, strict=True) if start <= at < end)

@@ -16,6 +16,7 @@ SHORTEST = 0.4  # s, of a feeling that is told on its own
 UNSURE = 0.3  # confidence under which nothing is said
 WEAK, STRONG = 0.5, 0.8  # mean score of the class, for "slightly" and "very"
 TRACE = 0.28  # mean score of a feeling under a neutral one, from which it is told
+FADED = 0.14  # score under which such a feeling is over
 NEUTRAL = EMOTIONS.index("neutral")
 CALM = 0.65  # mean score of neutral, from which it is told as calm
 SMOOTH = 0.3  # s over which scores are averaged
@@ -33,8 +34,7 @@ def feelings(emotion: Emotion) -> tuple[Feeling, ...]:
     smooth = _smooth(emotion.scores, round(SMOOTH * rate))
     other = smooth.clone()
     other[:, NEUTRAL] = -1.0
-    traced = (smooth.argmax(1) == NEUTRAL) & (other.amax(1) >= TRACE)
-    top = torch.where(traced, other.argmax(1), smooth.argmax(1))
+    top = _lasting(smooth.argmax(1), *other.max(1))
     spans: list[tuple[int, int, int]] = []
     for start, stop in _stretches(top.tolist(), max(1, round(SHORTEST * rate))):
         name = int(torch.mode(top[start:stop]).values)
@@ -59,6 +59,30 @@ def feelings(emotion: Emotion) -> tuple[Feeling, ...]:
             )
         )
     return tuple(out)
+
+
+def _lasting(top: Tensor, trace: Tensor, under: Tensor) -> Tensor:
+    """The class that is told in each frame, [T]: under neutral the feeling there is a trace of.
+
+    It is told from where it is clear up to where it has faded, forwards and backwards in time.
+
+    Args:
+        top: [T] the likeliest class.
+        trace: [T] the score of the likeliest one but neutral.
+        under: [T] which one that is.
+    """
+    names, scores, feelings_ = top.tolist(), trace.tolist(), under.tolist()
+    told = [
+        name if name != NEUTRAL or score < TRACE else feeling
+        for name, score, feeling in zip(names, scores, feelings_, strict=True)
+    ]
+    for order in (range(1, len(told)), range(len(told) - 2, -1, -1)):
+        step = order.step
+        for i in order:
+            goes_on = told[i] == NEUTRAL and feelings_[i] == told[i - step]
+            if goes_on and scores[i] >= FADED:
+                told[i] = told[i - step]
+    return torch.tensor(told)
 
 
 def _smooth(scores: Tensor, frames: int) -> Tensor:

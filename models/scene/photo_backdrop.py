@@ -51,7 +51,7 @@ def backdrop_facts(portrait: Portrait) -> list[Fact]:
 
 
 def colour_name(lightness: float, a: float, b: float) -> str:
-    """The basic colour term of a CIELAB colour."""
+    """The basic colour term of a CIELAB colour, or nothing where people differ."""
     chroma, hue = math.hypot(a, b), math.degrees(math.atan2(b, a)) % 360.0
     if any(lightness < dark and chroma < dull for dark, dull in BLACKS):
         return "black"
@@ -60,10 +60,10 @@ def colour_name(lightness: float, a: float, b: float) -> str:
     if 20.0 <= hue < 95.0 and chroma < 26.0 and lightness > 65.0:
         return "beige"
     if 85.0 <= hue < 120.0 and chroma < 32.0:
-        return "olive"
-    if (45.0 <= hue < 85.0 and lightness < 58.0 and chroma < 50.0) or (
-        20.0 <= hue < 45.0 and chroma < 32.0
-    ):
+        return "olive" if lightness < 65.0 else ""  # khaki to some, cream to others
+    if (
+        45.0 <= hue < 85.0 and lightness < 58.0 and chroma < (50.0 if lightness < 48.0 else 35.0)
+    ) or (20.0 <= hue < 45.0 and chroma < 32.0):
         return "brown"
     bands = ((45.0, "red"), (75.0, "orange"), (105.0, "yellow"), (170.0, "green"),
              (225.0, "teal"), (308.0, "blue"), (332.0, "purple"), (345.0, "pink"))  # fmt: skip
@@ -91,8 +91,8 @@ def _colours(portrait: Portrait) -> list[Fact]:
         return []
     counts: dict[str, int] = {}
     for pixel in pixels:
-        name = colour_name(*pixel)
-        counts[name] = counts.get(name, 0) + 1
+        if name := colour_name(*pixel):
+            counts[name] = counts.get(name, 0) + 1
     shares = {name: n / len(pixels) for name, n in counts.items() if n / len(pixels) >= SHARE}
     top = sorted(shares, key=lambda name: (-shares[name], name))[:MOST]
     if not top:

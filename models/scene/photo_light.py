@@ -33,6 +33,10 @@ WARM, COOL = 9.0, -3.0  # of the picture's mean CIELAB towards orange, away from
 BLACK = 15.0  # CIELAB lightness under which a pixel has no colour
 ENOUGH = 0.05  # of the picture must have one
 GREENISH = -3.0  # of CIELAB's a: what lies below is green rather than warm
+COLOURED = 10.0  # CIELAB chroma of a pixel that counts as a colour
+WARM_HUES, COOL_HUES = (0.0, 95.0), (170.0, 300.0)  # degrees of CIELAB's hue
+MAINLY = 0.3  # of the pixels have a side's own colours, at least
+BESIDE = 0.35  # of these, at most, have the other side's
 
 
 def light_facts(portrait: Portrait, head: HeadModel) -> list[Fact]:
@@ -237,6 +241,8 @@ def _warmth(portrait: Portrait) -> list[Fact]:
     towards = 0.4 * a + 0.92 * b  # orange lies at about 67° of CIELAB's hue
     warm = towards > WARM and a > GREENISH
     value = "warm" if warm else "cool" if towards < COOL else "neutral"
+    if value != "neutral" and not _of_one_kind(lab[seen], warm):
+        return []
     edge = WARM if towards > (WARM + COOL) / 2 else COOL
     return [
         Fact(
@@ -246,3 +252,18 @@ def _warmth(portrait: Portrait) -> list[Fact]:
             confidence=sureness(towards, edge, 6.0),
         )
     ]
+
+
+def _of_one_kind(lab: Tensor, warm: bool) -> bool:
+    """Whether the colours of pixels [n, 3] are mainly warm, or cool, and hardly the other.
+
+    A mean says nothing of a picture that is half red and half blue.
+    """
+    chroma = lab[:, 1:].norm(dim=1)
+    hue = torch.rad2deg(torch.atan2(lab[:, 2], lab[:, 1])) % 360.0
+    own, other = (WARM_HUES, COOL_HUES) if warm else (COOL_HUES, WARM_HUES)
+    shares = [
+        float(((hue >= low) & (hue < high) & (chroma > COLOURED)).double().mean())
+        for low, high in (own, other)
+    ]
+    return shares[0] > MAINLY and shares[1] < BESIDE * shares[0]

@@ -6,6 +6,7 @@ Shapes: K = 478 landmarks.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +16,7 @@ from ..head import rotation_angles
 from ..landmarks import EYES, MOUTH_CORNERS
 from ..types import ARKIT_INDEX, Portrait
 from .fact import Fact, face_width, sureness
+from .panels import panels
 from .photo_light import brightness, to_lab
 
 FOREHEAD, CHIN = 10, 152  # landmarks at the ends of the face's height
@@ -27,7 +29,9 @@ FRAMING = (("close-up", 0.75), ("head and shoulders", 1.25), ("medium close-up",
            ("upper body", 3.9), ("medium wide", 4.6))  # fmt: skip
 WHOLE = 8.5  # face heights under the chin from which anybody is seen whole; a child is from 5
 TIGHT = 0.68  # of the picture's height: a face larger than that fills it
+NECK = 0.35  # face heights under the chin: an extreme close-up shows less
 HAIRLINE = 1.05, 1.25  # times forehead to chin: the face from hairline to chin, least and most
+NAMED = 1.22  # times a share of SIZES, or the share times: what still has its name
 SIZES = (("a tenth", 0.10), ("a fifth", 0.20), ("a quarter", 0.25), ("a third", 1 / 3),
          ("half", 0.5), ("two thirds", 2 / 3))  # fmt: skip
 FACING, CLEARLY, FAR = 11.0, 22.0, 40.0  # degrees of yaw
@@ -50,7 +54,8 @@ GLASS = 0.18  # the same of lids that are down: less is a dark glass before them
 SHUT, PARTED, AJAR, OPEN = 0.025, 0.12, 0.22, 0.25
 ASIDE = 40.0  # degrees of yaw beyond which lips that seem closed may be parted, and the reverse
 SMALLEST = 64.0  # px, width of a face whose eyes and mouth are told
-LIPS = ((0, 13), (14, 17))  # landmarks above and below in the middle of either lip
+# landmarks from above to below on upper and lower lip: right, in the middle, left
+LIPS = ((37, 82, 87, 84), (0, 13, 14, 17), (267, 312, 317, 314))
 GAPE = 0.25  # of the way from lip to lip that is less than half as bright, in a mouth not closed
 JAW = 0.32  # jawOpen of an open mouth: lips that show closed teeth are none
 SMILE = 0.33  # mean of both mouthSmile
@@ -60,7 +65,10 @@ def pose_facts(portrait: Portrait) -> list[Fact]:
     """Framing, face size, turn, tilt, nod, eyes, mouth and smile, as far as they can be told."""
     facts = [*_framing(portrait), *_pose(portrait)]
     if face_width(portrait) >= SMALLEST:
-        facts += [*_eyes(portrait), *_mouth(portrait)]
+        if inside(portrait, [k for eye in EYES for k in eye.loop]):
+            facts += _eyes(portrait)
+        if inside(portrait, [k for way in LIPS for k in way]):
+            facts += _mouth(portrait)
     return facts
 
 
@@ -89,7 +97,7 @@ def _framing(portrait: Portrait) -> list[Fact]:
     chin = _in_source(portrait, portrait.landmarks[[CHIN], :2])[0]
     under = (height - float(chin[1])) / face
     name = next((one for one, edge in FRAMING if under < edge), "wide")
-    if share > TIGHT:
+    if share > TIGHT and under < NECK:
         name = "extreme close-up"
     edges = [one for _, one in FRAMING]
     nearest = min(edges, key=lambda one: abs(math.log(max(under, 0.05) / one)))
@@ -98,14 +106,16 @@ def _framing(portrait: Portrait) -> list[Fact]:
         sure = sureness(share, TIGHT, 0.2)
     low, high = (times * share for times in HAIRLINE)
     fraction, other = nearest_share(low), nearest_share(high)
-    told = fraction == other and low > 0.08
+    told = fraction == other and all(
+        max(one / dict(SIZES)[fraction], dict(SIZES)[fraction] / one) < NAMED for one in (low, high)
+    )
     top = _in_source(portrait, portrait.landmarks[[FOREHEAD], :2])[0]
     told &= 0 < float(top[1]) and float(chin[1]) < height  # all of it is in the picture
     if share > TIGHT:
         fraction, told = "most", True
     size = f"the face is {100 * share:.0f} % of the picture's height"
     facts: list[Fact] = []
-    if share > TIGHT or under < edges[-1] or under > WHOLE:
+    if (under < edges[-1] or under > WHOLE) and not panels(portrait.source):
         facts.append(
             Fact(
                 subject="framing",
@@ -262,14 +272,25 @@ def mouth_opening(landmarks: Tensor) -> float:
 
 
 def dark_between(portrait: Portrait) -> float:
-    """Share of the way from one lip's middle to the other's that is less than half as bright.
+    """Share of the way from the middle of one lip to that of the other that is half as bright.
 
-    Landmarks lie on each other where lips are a little apart; what is dark is then seen.
+    The greatest of three ways. Landmarks lie on each other where lips are a little apart; what is
+    dark is then seen.
     """
-    upper, lower = (portrait.landmarks[list(lip), :2].mean(0) for lip in LIPS)
-    places = upper + (lower - upper) * torch.linspace(0.0, 1.0, 21)[:, None]
-    at = brightness(_sampled(portrait.image, places))
-    return float((at < 0.5 * torch.minimum(at[0], at[-1])).double().mean())
+    shares = []
+    for way in LIPS:
+        upper, lower = portrait.landmarks[list(way), :2].view(2, 2, 2).mean(1)
+        places = upper + (lower - upper) * torch.linspace(0.0, 1.0, 21)[:, None]
+        at = brightness(_sampled(portrait.image, places))
+        shares.append(float((at < 0.5 * torch.minimum(at[0], at[-1])).double().mean()))
+    return max(shares)
+
+
+def inside(portrait: Portrait, points: Sequence[int]) -> bool:
+    """Whether landmarks lie in the picture: of a face that the edge cuts, some are guessed."""
+    places = _in_source(portrait, portrait.landmarks[list(points), :2])
+    height, width = portrait.source.shape[:2]
+    return bool(((places > 0) & (places < places.new_tensor([width, height]))).all())
 
 
 def _mouth(portrait: Portrait) -> list[Fact]:

@@ -78,6 +78,7 @@ PHRASES: dict[str, dict[str, tuple[str, str]]] = {
     "emphasis": {"once": ("stressing one word", ""), "often": ("stressing some words", "")},
 }  # fmt: skip
 
+MOSTLY = 0.6  # of the time, of one feeling beside which others hardly count
 COLOURS = ("black", "white", "grey", "beige", "brown", "olive", "red", "orange", "yellow", "green",
            "teal", "blue", "purple", "pink")  # fmt: skip
 
@@ -122,7 +123,12 @@ def course(felt: tuple[Feeling, ...]) -> str:
     told = [one for i, one in enumerate(told) if i == 0 or one != told[i - 1]]
     if len(told) < 2:
         return "".join(told)
-    if len(told) > 4:  # the three that last longest, in their order
+    if len(told) > 4:
+        whole = sum(one.end - one.start for one in felt)
+        most = max(felt, key=lambda one: one.end - one.start)
+        if most.end - most.start > MOSTLY * whole:
+            return f"mostly {feeling(most)}"
+        # the three that last longest, in their order
         longest = sorted(sorted(felt, key=lambda f: f.start - f.end)[:3], key=lambda f: f.start)
         names = list(dict.fromkeys(feeling(one) for one in longest))
         return f"changing between {join(names)}" if len(names) > 1 else f"mostly {names[0]}"

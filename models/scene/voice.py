@@ -13,6 +13,7 @@ from ..speech import log_mel, to_mono
 from .fact import Fact, Spoken, sureness
 
 PAUSE = 25  # frames without sound that make a pause, 0.25 s
+NEARLY, SURELY = 22, 29  # frames: a silence between the two is a pause to some and none to others
 BLIP = 6  # frames of sound that are none
 # heard syllables a second while speaking; up to a third is not heard, so few of them say little
 SLOW, FAST = 2.4, 5.4
@@ -57,7 +58,7 @@ def voice_facts(waveform: Tensor, sample_rate: int, words: tuple[Spoken, ...] = 
         )
     ]  # fmt: skip
     facts += _rate(level, voiced, seconds, words)
-    facts.append(_pauses(active))
+    facts += _pauses(sound)
     facts += _loudness(level, voiced)
     facts += _pitch(hertz, voiced)
     facts += _emphasis(level, hertz, voiced)
@@ -121,13 +122,21 @@ def _rate(level: Tensor, voiced: Tensor, seconds: float, words: tuple[Spoken, ..
     ]
 
 
-def _pauses(active: Tensor) -> Fact:
-    found = [(start, stop) for start, stop in runs(~active) if start > 0 and stop < len(active)]
-    value = "none" if not found else "one" if len(found) == 1 else "several"
+def _pauses(sound: Tensor) -> list[Fact]:
+    """How many there are, if it does not hang on a silence that is hardly one."""
+    found: list[tuple[int, int]] = []
+    counts = []
+    for least in (NEARLY, SURELY, PAUSE):
+        active = _runs_of(sound, least, BLIP)
+        found = [(a, b) for a, b in runs(~active) if a > 0 and b < len(active)]
+        counts.append(min(len(found), 2))
+    if len(set(counts)) > 1:
+        return []
+    value = ("none", "one", "several")[counts[0]]
     told = ", ".join(f"{a / 100:.1f}–{b / 100:.1f} s" for a, b in found[:8])
     more = f" and {len(found) - 8} more" if len(found) > 8 else ""
     measured = f"silence of {PAUSE / 100} s or more: {told or 'none'}{more}"
-    return Fact(subject="pauses", value=value, measured=measured, confidence=0.8)
+    return [Fact(subject="pauses", value=value, measured=measured, confidence=0.8)]
 
 
 def _loudness(level: Tensor, voiced: Tensor) -> list[Fact]:

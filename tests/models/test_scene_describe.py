@@ -58,6 +58,24 @@ def test_sentences(rich, clip):
     )
 
 
+def test_a_sentence_over_several_beats_is_shared_out(clip):
+    said = "one two three four five six seven eight nine ten"
+    facts = Facts(
+        feelings=(felt("happy", 0.0, 1.0), felt("sad", 1.0, 2.0)),
+        words=(Spoken(start=0.0, end=2.0, text=said),),
+        seconds=2.0,
+    )
+    scene, _ = describe(facts, style="natural", limit=0, words=8, count=clip.count)
+    first, second = (text.split('"')[1] for _, _, text in scene.beats)
+    assert first == "one two three four five"
+    assert f"{first} {second}" == said
+    scene, _ = describe(facts, style="natural", limit=0, words=3, count=clip.count)
+    assert [text.split('"')[1] for _, _, text in scene.beats] == [
+        "one two three …",
+        "six seven eight …",
+    ]
+
+
 def test_tags(rich, clip):
     scene, _ = describe(rich, style="tags", limit=0, words=8, count=clip.count)
     assert scene.prompt == (

@@ -13,6 +13,7 @@ from synchrorama.models.scene import photo_light, photo_pose
 from synchrorama.models.scene.fact import Fact, Facts, Feeling, sureness
 from synchrorama.models.scene.feeling import feelings
 from synchrorama.models.scene.measure import measure
+from synchrorama.models.scene.panels import panels
 from synchrorama.models.scene.photo_backdrop import (
     _blur,
     _Reduced,
@@ -22,7 +23,7 @@ from synchrorama.models.scene.photo_backdrop import (
     edge_blur,
 )
 from synchrorama.models.scene.photo_light import cheeks, halves, light_facts, to_lab
-from synchrorama.models.scene.photo_pose import dark_between, face_height, pose_facts
+from synchrorama.models.scene.photo_pose import GAPE, dark_between, face_height, pose_facts
 from synchrorama.models.scene.voice import voice_facts
 from synchrorama.models.types import ARKIT_INDEX, EMOTIONS, Emotion
 
@@ -78,6 +79,17 @@ def test_a_face_is_as_large_as_it_looks(portrait):
     assert told["face size"] == "two thirds"
 
 
+def test_a_collage_has_no_framing(portrait):
+    assert not panels(portrait.source)
+    for axis in (0, 1):
+        both = torch.cat((portrait.source, 1.0 - portrait.source), axis)
+        assert panels(both)
+    collage = replace(portrait, source=torch.cat((portrait.source, 1.0 - portrait.source), 1))
+    told = values(pose_facts(collage))
+    assert "framing" not in told
+    assert "eyes" in told
+
+
 def test_eyes_behind_coloured_glass_are_not_told(portrait):
     assert values(pose_facts(portrait))["eyes"] == "open"
     blue = portrait.image.clone()
@@ -87,6 +99,23 @@ def test_eyes_behind_coloured_glass_are_not_told(portrait):
         blue[y - 30 : y + 30, x - 45 : x + 45] *= torch.tensor([0.3, 0.6, 1.6])
     glass = replace(portrait, image=blue.clamp(0, 1))
     assert "eyes" not in values(pose_facts(glass))
+
+
+@pytest.mark.parametrize("told", ["eyes", "mouth"])
+def test_what_the_edge_cuts_off_is_not_told(portrait, told):
+    """The picture ends above the mouth, or begins under the eyes."""
+    across = portrait.to_source[1]
+    places = portrait.landmarks[:, :2] @ across[:2] + across[2]
+    lips, lids = places[[13, 14]].mean(), places[list(EYES[0].loop)].mean()
+    between = round(float(lips + lids) / 2)
+    above = replace(portrait, source=portrait.source[:between])
+    shift = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, float(between)]])
+    below = replace(
+        portrait, source=portrait.source[between:], to_source=portrait.to_source - shift
+    )
+    seen = values(pose_facts(above if told == "eyes" else below))
+    assert told in seen
+    assert ({"eyes", "mouth"} - {told}).isdisjoint(seen)
 
 
 def test_a_wink_is_neither_open_nor_closed(portrait):
@@ -235,7 +264,7 @@ def test_a_head_that_is_turned_and_raised_is_not_told_as_tilted(portrait, yaw, r
 
 @pytest.mark.parametrize(("dark", "told"), [(0.1, "closed"), (0.4, "")])
 def test_lips_with_the_dark_between_them_are_not_told_as_closed(portrait, monkeypatch, dark, told):
-    assert dark_between(portrait) < 0.1
+    assert dark_between(portrait) < GAPE
     monkeypatch.setattr(photo_pose, "dark_between", lambda portrait: dark)
     assert values(pose_facts(portrait)).get("mouth", "") == told
 
@@ -301,6 +330,15 @@ def squares(portrait):
     """A picture full of small squares of many greys."""
     greys = torch.rand(50, 50, 1, generator=torch.Generator().manual_seed(0))
     return greys.repeat_interleave(8, 0).repeat_interleave(8, 1).expand(400, 400, 3)
+
+
+def test_warm_and_cool_colours_side_by_side_are_neither(portrait, head):
+    mixed = torch.empty_like(portrait.source)
+    half = mixed.shape[1] * 6 // 10
+    mixed[:, :half], mixed[:, half:] = torch.tensor([0.9, 0.6, 0.2]), torch.tensor([0.4, 0.6, 0.9])
+    assert "warmth" not in values(light_facts(replace(portrait, source=mixed), head))
+    mixed[:, half:] = 0.5
+    assert values(light_facts(replace(portrait, source=mixed), head))["warmth"] == "warm"
 
 
 def test_black_around_a_warm_light_does_not_make_it_neutral(portrait, head):
@@ -420,6 +458,13 @@ def test_feelings_under_a_neutral_one_are_told_where_each_is_strongest():
     assert told[1].start == pytest.approx(1.5, abs=0.11)
 
 
+def test_a_feeling_that_fades_is_told_until_it_has_faded():
+    fading = make_emotion([("happy", 0.3 - 0.01 * i, 1) for i in range(30)])
+    told = feelings(fading)
+    assert [one.name for one in told] == ["happy", "neutral"]
+    assert told[0].end == pytest.approx(1.6, abs=0.15)
+
+
 def test_what_is_unsure_is_not_told():
     unsure = make_emotion([("happy", 0.9, 20)], confidence=0.1)
     assert feelings(unsure) == ()
@@ -437,6 +482,11 @@ def test_pauses_are_counted():
     once = values(voice_facts(voice([1, 1, 1, 1, 0, 0, 1, 1, 1, 1]), RATE))
     assert once["pauses"] == "one"
     assert values(voice_facts(voice([1] * 10), RATE))["pauses"] == "none"
+
+
+def test_a_silence_that_is_hardly_a_pause_leaves_their_number_open():
+    hardly = voice_facts(torch.cat([voice([1] * 4), voice([0], 0.24), voice([1] * 4)], 1), RATE)
+    assert "pauses" not in values(hardly)
 
 
 def test_what_is_said_softly_is_no_pause():
