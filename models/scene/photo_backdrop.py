@@ -56,7 +56,7 @@ def colour_name(lightness: float, a: float, b: float) -> str:
     if any(lightness < dark and chroma < dull for dark, dull in BLACKS):
         return "black"
     if chroma < 9.0:
-        return "white" if lightness > 88.0 else "grey"
+        return "white" if lightness > 88.0 else "grey" if chroma < 7.5 else ""
     if 20.0 <= hue < 95.0 and chroma < 26.0 and lightness > 65.0:
         return "beige"
     if 85.0 <= hue < 120.0 and chroma < 32.0:
@@ -65,6 +65,8 @@ def colour_name(lightness: float, a: float, b: float) -> str:
         45.0 <= hue < 85.0 and lightness < 58.0 and chroma < (50.0 if lightness < 48.0 else 35.0)
     ) or (20.0 <= hue < 45.0 and chroma < 32.0):
         return "brown"
+    if 298.0 <= hue < 312.0 and chroma < 30.0:
+        return ""  # blue to some, purple to others
     bands = ((45.0, "red"), (75.0, "orange"), (105.0, "yellow"), (170.0, "green"),
              (225.0, "teal"), (308.0, "blue"), (332.0, "purple"), (345.0, "pink"))  # fmt: skip
     name = next((one for edge, one in bands if hue < edge), "red")

@@ -29,9 +29,9 @@ FRAMING = (("close-up", 0.75), ("head and shoulders", 1.25), ("medium close-up",
            ("upper body", 3.9), ("medium wide", 4.6))  # fmt: skip
 WHOLE = 8.5  # face heights under the chin from which anybody is seen whole; a child is from 5
 TIGHT = 0.68  # of the picture's height: a face larger than that fills it
-NECK = 0.35  # face heights under the chin: an extreme close-up shows less
+NECK = 0.12  # face heights under the chin: an extreme close-up shows less
 HAIRLINE = 1.05, 1.25  # times forehead to chin: the face from hairline to chin, least and most
-NAMED = 1.22  # times a share of SIZES, or the share times: what still has its name
+NAMED = 1.15  # times a share of SIZES, or the share times: what still has its name
 SIZES = (("a tenth", 0.10), ("a fifth", 0.20), ("a quarter", 0.25), ("a third", 1 / 3),
          ("half", 0.5), ("two thirds", 2 / 3))  # fmt: skip
 FACING, CLEARLY, FAR = 11.0, 22.0, 40.0  # degrees of yaw
@@ -52,7 +52,8 @@ COVERED = 0.5  # brightness under the eye over that of the cheek
 GLASS = 0.18  # the same of lids that are down: less is a dark glass before them
 # distance of the inner lips over the width of the mouth: closed up to the first, open from the last
 SHUT, PARTED, AJAR, OPEN = 0.025, 0.12, 0.22, 0.25
-ASIDE = 40.0  # degrees of yaw beyond which lips that seem closed may be parted, and the reverse
+# degrees of yaw beyond which lips that seem closed may be parted, and the face has no size
+ASIDE = 40.0
 SMALLEST = 64.0  # px, width of a face whose eyes and mouth are told
 # landmarks from above to below on upper and lower lip: right, in the middle, left
 LIPS = ((37, 82, 87, 84), (0, 13, 14, 17), (267, 312, 317, 314))
@@ -88,7 +89,7 @@ def _in_source(portrait: Portrait, points: Tensor) -> Tensor:
 
 
 def _framing(portrait: Portrait) -> list[Fact]:
-    roll = math.degrees(float(rotation_angles(portrait.head.rotation)[2]))
+    _, yaw, roll = (math.degrees(float(a)) for a in rotation_angles(portrait.head.rotation))
     if abs(roll) > LYING:
         return []
     height = portrait.source.shape[0]
@@ -110,7 +111,9 @@ def _framing(portrait: Portrait) -> list[Fact]:
         max(one / dict(SIZES)[fraction], dict(SIZES)[fraction] / one) < NAMED for one in (low, high)
     )
     top = _in_source(portrait, portrait.landmarks[[FOREHEAD], :2])[0]
-    told &= 0 < float(top[1]) and float(chin[1]) < height  # all of it is in the picture
+    hair = float(top[1]) - (HAIRLINE[1] - 1.0) * face
+    told &= 0 < hair and float(chin[1]) < height  # all of it is in the picture
+    told &= abs(yaw) < ASIDE  # in profile a face is longer than its landmarks
     if share > TIGHT:
         fraction, told = "most", True
     size = f"the face is {100 * share:.0f} % of the picture's height"

@@ -59,10 +59,10 @@ def voice_facts(waveform: Tensor, sample_rate: int, words: tuple[Spoken, ...] = 
     ]  # fmt: skip
     facts += _rate(level, voiced, seconds, words)
     facts += _pauses(sound)
-    facts += _loudness(level, voiced)
     facts += _pitch(hertz, voiced)
-    facts += _emphasis(level, hertz, voiced)
-    return facts
+    stressed = _emphasis(level, hertz, voiced)
+    loud = [] if stressed else _loudness(level, voiced)  # one syllable that stands out is not even
+    return [*facts, *loud, *stressed]
 
 
 def _runs_of(sound: Tensor, gap: int, blip: int) -> Tensor:
