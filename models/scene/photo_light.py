@@ -35,8 +35,9 @@ ENOUGH = 0.05  # of the picture must have one
 GREENISH = -3.0  # of CIELAB's a: what lies below is green rather than warm
 COLOURED = 10.0  # CIELAB chroma of a pixel that counts as a colour
 WARM_HUES, COOL_HUES = (0.0, 95.0), (170.0, 300.0)  # degrees of CIELAB's hue
-MAINLY = 0.3  # of the pixels have a side's own colours, at least
-BESIDE = 0.35  # of these, at most, have the other side's
+BESIDE = 0.35  # cool pixels over warm ones, up to which a picture may be warm, and the reverse
+GREENS = (95.0, 170.0)  # degrees of hue
+GREENER = 1.2  # green pixels over warm ones, up to which it may be warm
 
 
 def light_facts(portrait: Portrait, head: HeadModel) -> list[Fact]:
@@ -255,15 +256,15 @@ def _warmth(portrait: Portrait) -> list[Fact]:
 
 
 def _of_one_kind(lab: Tensor, warm: bool) -> bool:
-    """Whether the colours of pixels [n, 3] are mainly warm, or cool, and hardly the other.
+    """Whether the colours of pixels [n, 3] are warm, or cool, and hardly the other.
 
     A mean says nothing of a picture that is half red and half blue.
     """
-    chroma = lab[:, 1:].norm(dim=1)
-    hue = torch.rad2deg(torch.atan2(lab[:, 2], lab[:, 1])) % 360.0
-    own, other = (WARM_HUES, COOL_HUES) if warm else (COOL_HUES, WARM_HUES)
-    shares = [
-        float(((hue >= low) & (hue < high) & (chroma > COLOURED)).double().mean())
-        for low, high in (own, other)
-    ]
-    return shares[0] > MAINLY and shares[1] < BESIDE * shares[0]
+    coloured = lab[lab[:, 1:].norm(dim=1) > COLOURED]
+    hue = torch.rad2deg(torch.atan2(coloured[:, 2], coloured[:, 1])) % 360.0
+    reds, blues, greens = (
+        int(((hue >= low) & (hue < high)).sum()) for low, high in (WARM_HUES, COOL_HUES, GREENS)
+    )
+    if warm:
+        return blues <= BESIDE * reds and greens <= GREENER * reds
+    return reds <= BESIDE * blues

@@ -29,7 +29,8 @@ FRAMING = (("close-up", 0.75), ("head and shoulders", 1.25), ("medium close-up",
            ("upper body", 3.9), ("medium wide", 4.6))  # fmt: skip
 WHOLE = 8.5  # face heights under the chin from which anybody is seen whole; a child is from 5
 TIGHT = 0.68  # of the picture's height: a face larger than that fills it
-NECK = 0.12  # face heights under the chin: an extreme close-up shows less
+# face heights under the chin: up to the first of an extreme close-up, from the last of a close-up
+NECK, SHOULDERS = 0.17, 0.25
 HAIRLINE = 1.05, 1.25  # times forehead to chin: the face from hairline to chin, least and most
 NAMED = 1.15  # times a share of SIZES, or the share times: what still has its name
 SIZES = (("a tenth", 0.10), ("a fifth", 0.20), ("a quarter", 0.25), ("a third", 1 / 3),
@@ -64,11 +65,11 @@ SMILE = 0.33  # mean of both mouthSmile
 
 def pose_facts(portrait: Portrait) -> list[Fact]:
     """Framing, face size, turn, tilt, nod, eyes, mouth and smile, as far as they can be told."""
-    facts = [*_framing(portrait), *_pose(portrait)]
+    facts = [*_framing(portrait), *_size(portrait), *_pose(portrait)]
     if face_width(portrait) >= SMALLEST:
         if inside(portrait, [k for eye in EYES for k in eye.loop]):
             facts += _eyes(portrait)
-        if inside(portrait, [k for way in LIPS for k in way]):
+        if inside(portrait, [k for way in LIPS for k in way[1:3]]):
             facts += _mouth(portrait)
     return facts
 
@@ -89,54 +90,53 @@ def _in_source(portrait: Portrait, points: Tensor) -> Tensor:
 
 
 def _framing(portrait: Portrait) -> list[Fact]:
-    _, yaw, roll = (math.degrees(float(a)) for a in rotation_angles(portrait.head.rotation))
-    if abs(roll) > LYING:
+    """How much of the body is shown; nothing of a face that lies, or in a collage."""
+    _, _, roll = rotation_angles(portrait.head.rotation)
+    if abs(math.degrees(float(roll))) > LYING or panels(portrait.source):
         return []
     height = portrait.source.shape[0]
     face = face_height(portrait)
     share = face / height
     chin = _in_source(portrait, portrait.landmarks[[CHIN], :2])[0]
     under = (height - float(chin[1])) / face
-    name = next((one for one, edge in FRAMING if under < edge), "wide")
-    if share > TIGHT and under < NECK:
-        name = "extreme close-up"
     edges = [one for _, one in FRAMING]
+    if edges[-1] <= under <= WHOLE or (share > TIGHT and NECK <= under < SHOULDERS):
+        return []
+    name = next((one for one, edge in FRAMING if under < edge), "wide")
     nearest = min(edges, key=lambda one: abs(math.log(max(under, 0.05) / one)))
     sure = sureness(math.log(max(under, 0.05)), math.log(nearest), 0.4)
-    if name == "extreme close-up":
-        sure = sureness(share, TIGHT, 0.2)
-    low, high = (times * share for times in HAIRLINE)
-    fraction, other = nearest_share(low), nearest_share(high)
-    told = fraction == other and all(
-        max(one / dict(SIZES)[fraction], dict(SIZES)[fraction] / one) < NAMED for one in (low, high)
-    )
-    top = _in_source(portrait, portrait.landmarks[[FOREHEAD], :2])[0]
-    hair = float(top[1]) - (HAIRLINE[1] - 1.0) * face
-    told &= 0 < hair and float(chin[1]) < height  # all of it is in the picture
-    told &= abs(yaw) < ASIDE  # in profile a face is longer than its landmarks
-    if share > TIGHT:
-        fraction, told = "most", True
+    if share > TIGHT and under < NECK:
+        name, sure = "extreme close-up", sureness(share, TIGHT, 0.2)
     size = f"the face is {100 * share:.0f} % of the picture's height"
-    facts: list[Fact] = []
-    if (under < edges[-1] or under > WHOLE) and not panels(portrait.source):
-        facts.append(
-            Fact(
-                subject="framing",
-                value=name,
-                measured=f"{size}, with {max(under, 0.0):.1f} face heights under the chin",
-                confidence=sure,
-            )
+    return [
+        Fact(
+            subject="framing",
+            value=name,
+            measured=f"{size}, with {max(under, 0.0):.1f} face heights under the chin",
+            confidence=sure,
         )
-    if told:
-        facts.append(
-            Fact(
-                subject="face size",
-                value=fraction,
-                measured=f"hairline to chin is {100 * low:.0f} to {100 * high:.0f} % of the height",
-                confidence=0.9,
-            )
-        )
-    return facts
+    ]
+
+
+def _size(portrait: Portrait) -> list[Fact]:
+    """Which share of the picture's height the face fills, if all of it is seen from the front."""
+    _, yaw, roll = (math.degrees(float(a)) for a in rotation_angles(portrait.head.rotation))
+    if abs(roll) > LYING:
+        return []
+    height = portrait.source.shape[0]
+    face = face_height(portrait)
+    low, high = (times * face / height for times in HAIRLINE)
+    name = nearest_share(low)
+    if face > TIGHT * height:
+        name = "most"
+    else:
+        named = dict(SIZES)[name]
+        top, chin = _in_source(portrait, portrait.landmarks[[FOREHEAD, CHIN], :2])[:, 1].tolist()
+        cut = top < (HAIRLINE[1] - 1.0) * face or chin > height
+        if cut or abs(yaw) > ASIDE or named / low > NAMED or high / named > NAMED:
+            return []
+    measured = f"hairline to chin is {100 * low:.0f} to {100 * high:.0f} % of the height"
+    return [Fact(subject="face size", value=name, measured=measured, confidence=0.9)]
 
 
 def nose_aside(landmarks: Tensor) -> float:
