@@ -12,7 +12,7 @@ from .photo_light import brightness
 
 SIDE = 256  # px of the longer side of the reduced picture
 STEP = 0.05  # of the pixel values' range, across a seam
-WHOLE = 0.92  # of a row or column that must be such a step
+WHOLE = 0.97  # of a row or column that must be such a step
 EDGE = 0.04  # of the picture at its edges, where frames and bars lie
 
 

@@ -34,9 +34,9 @@ BLACK = 15.0  # CIELAB lightness under which a pixel has no colour
 ENOUGH = 0.05  # of the picture must have one
 GREENISH = -3.0  # of CIELAB's a: what lies below is green rather than warm
 COLOURED = 10.0  # CIELAB chroma of a pixel that counts as a colour
-WARM_HUES, COOL_HUES = (0.0, 95.0), (170.0, 300.0)  # degrees of CIELAB's hue
+WARM_HUES, COOL_HUES = (0.0, 105.0), (170.0, 300.0)  # degrees of CIELAB's hue
 BESIDE = 0.35  # cool pixels over warm ones, up to which a picture may be warm, and the reverse
-GREENS = (95.0, 170.0)  # degrees of hue
+GREENS = (105.0, 170.0)  # degrees of hue
 GREENER = 1.2  # green pixels over warm ones, up to which it may be warm
 
 

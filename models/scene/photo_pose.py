@@ -60,6 +60,7 @@ SMALLEST = 64.0  # px, width of a face whose eyes and mouth are told
 LIPS = ((37, 82, 87, 84), (0, 13, 14, 17), (267, 312, 317, 314))
 GAPE = 0.25  # of the way from lip to lip that is less than half as bright, in a mouth not closed
 JAW = 0.32  # jawOpen of an open mouth: lips that show closed teeth are none
+GAPING = 0.45  # distance of the lips over the mouth's width that no closed teeth fill
 SMILE = 0.33  # mean of both mouthSmile
 
 
@@ -303,7 +304,7 @@ def _mouth(portrait: Portrait) -> list[Fact]:
     own = portrait.head.expression
     unclear = SHUT < gap < PARTED or AJAR < gap < OPEN
     unclear |= gap <= SHUT and dark_between(portrait) > GAPE
-    unclear |= gap >= OPEN and float(own[ARKIT_INDEX["jawOpen"]]) < JAW
+    unclear |= OPEN <= gap < GAPING and float(own[ARKIT_INDEX["jawOpen"]]) < JAW
     if not unclear and not (gap < OPEN and abs(yaw) > ASIDE):
         value = "closed" if gap <= SHUT else "parted" if gap <= AJAR else "open"
         edge = min(((SHUT + PARTED) / 2, (AJAR + OPEN) / 2), key=lambda one: abs(gap - one))
