@@ -1,16 +1,19 @@
 """Train speech → motion, stage 4, in one command; or join parts that are trained already.
 
     python -m synchrorama.training.audio_to_motion --data DIR --out FILE.safetensors
-        [--steps 12000] [--gesture-steps 1200] [--articulation FILE] [--gestures FILE]
+        [--steps 12000] [--gesture-steps 1200] [--articulation FILE [FILE ...]] [--gestures FILE]
 
 DIR is what speech_data.py wrote. A part that is given as a file, as articulation.py and gestures.py
-write it, is not trained.
+write it, is not trained. Several of articulation, each trained on from the one before, become one
+by the mean of their weights.
+
+Source of that mean: Wortsman et al., "Model soups", ICML 2022.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,6 +61,23 @@ def join(
     )
 
 
+def mean_of(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The mean of the weights of networks of the same sizes, by name.
+
+    Args:
+        states: At least one.
+
+    Raises:
+        ValueError: They are of different sizes.
+    """
+    shapes = [{name: tensor.shape for name, tensor in state.items()} for state in states]
+    if any(one != shapes[0] for one in shapes):
+        raise ValueError("The files of '--articulation' are networks of different sizes.")
+    return {
+        name: torch.stack([state[name].float() for state in states]).mean(0) for name in states[0]
+    }
+
+
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -65,7 +85,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=12000)
     parser.add_argument("--gesture-steps", type=int, default=1200)
-    parser.add_argument("--articulation", type=Path, help="a part trained already")
+    parser.add_argument("--articulation", type=Path, nargs="+", help="a part trained already")
     parser.add_argument("--gestures", type=Path, help="a part trained already")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
@@ -73,8 +93,9 @@ def main() -> None:
     data: list[Labelled] = [item for folder in args.data for item in read(folder)]
     config = AudioToMotionConfig()
     if args.articulation:
-        mouth, sizes = load_checkpoint(args.articulation, articulation.FORMAT)
-        sizes = {**sizes, "dilations": tuple(sizes["dilations"])}
+        parts = [load_checkpoint(path, articulation.FORMAT) for path in args.articulation]
+        mouth = mean_of([tensors for tensors, _ in parts])
+        sizes = {**parts[0][1], "dilations": tuple(parts[0][1]["dilations"])}
         config = replace(config, articulation=ArticulationConfig(**sizes))
     else:
         *_, heard = articulation.train(data, steps=args.steps)

@@ -8,7 +8,7 @@ import torch
 from synchrorama.models.motion.audio_to_motion import TINY, AudioToMotion
 from synchrorama.models.motion.gestures import Gestures
 from synchrorama.training import augment as rooms
-from synchrorama.training.audio_to_motion import join
+from synchrorama.training.audio_to_motion import join, mean_of
 from synchrorama.training.phones import Phone
 from synchrorama.training.sentences import LANGUAGES, text_for
 from synchrorama.training.speech_data import (
@@ -116,3 +116,13 @@ def test_parts_are_joined_into_the_file_that_ships(tmp_path: Path) -> None:
     del other["norm.weight"]
     with pytest.raises(RuntimeError, match="norm.weight"):
         join(other, face.state_dict(), TINY, out)
+
+
+def test_several_networks_become_one_by_their_mean() -> None:
+    one, other = {"a": torch.tensor([1.0, 2.0])}, {"a": torch.tensor([3.0, 6.0]).half()}
+    assert mean_of([one, other])["a"].tolist() == [2.0, 4.0]
+    assert mean_of([one])["a"].tolist() == [1.0, 2.0]
+    with pytest.raises(ValueError, match="different sizes"):
+        mean_of([one, {"a": torch.zeros(3)}])
+    with pytest.raises(ValueError, match="different sizes"):
+        mean_of([one, {"b": torch.zeros(2)}])
