@@ -47,7 +47,7 @@ from .liveliness import (
 )
 
 FORMAT = "synchrorama.audio_to_motion"
-HUSH_S = 0.2  # from the first frame, in which the lips are the photo's, until they may be closed
+HUSH_S = 0.1  # from the first frame, in which the lips are the photo's, until they may be closed
 SETTLE = 4  # mel frames (40 ms) by which the mouth begins to close before a pause
 
 
