@@ -16,22 +16,12 @@ from synchrorama.models.head import project, rotation_angles
 from synchrorama.models.motion.frames import MotionFrames
 from synchrorama.models.raster import interpolate, rasterise
 from synchrorama.models.scene.fact import face_width
-from synchrorama.models.scene.panels import panels
 from synchrorama.models.scene.photo_light import _vertex_normals, cheeks, small_lab, to_linear
-from synchrorama.models.scene.photo_pose import (
-    CHIN,
-    EYES_OPEN,
-    IRIS,
-    SMALLEST,
-    eye_openings,
-    eyes_seen,
-    face_height,
-)
+from synchrorama.models.scene.photo_pose import EYES_OPEN, IRIS, SMALLEST, eye_openings, eyes_seen
 from synchrorama.models.types import Portrait
 from synchrorama.models.video.paste import paste_back
 from torch import Tensor
 
-UNDER = 0.05  # face heights under the chin, at least
 AMBIENT = 0.04  # of the light from a side that reaches skin which faces away from it
 TURN = 0.5  # sine of the angle from the viewer at which skin has all of that light, or none
 LAMP = 0.3  # mean light that skin facing it reflects at least, of what a picture can show
@@ -55,18 +45,13 @@ Maker = Callable[[Studio, Portrait], Variation | None]
 def ordinary(portrait: Portrait) -> bool:
     """Whether it is a portrait of which the truth can be known.
 
-    It is upright, not in profile, wide enough to be told in full, not cut off at the chin, in no
-    collage, and its eyes are open and seen.
+    It is upright, not in profile, wide enough to be told in full, and its eyes are open and seen.
     """
     pitch, yaw, roll = (math.degrees(float(a)) for a in rotation_angles(portrait.head.rotation))
     upright = abs(pitch) < 25.0 and abs(yaw) < 25.0 and abs(roll) < 20.0
     opened = sum(eye_openings(portrait.landmarks)) / 2 > EYES_OPEN
     large = face_width(portrait) >= SMALLEST
-    chin = portrait.landmarks[CHIN, :2] @ portrait.to_source[1, :2] + portrait.to_source[1, 2]
-    whole = float(chin) < portrait.source.shape[0] - UNDER * face_height(portrait)
-    alone = not panels(portrait.source)
-    seen = opened and eyes_seen(portrait) >= IRIS
-    return upright and large and whole and alone and seen
+    return upright and large and opened and eyes_seen(portrait) >= IRIS
 
 
 def to_srgb(light: Tensor) -> Tensor:

@@ -117,9 +117,11 @@ def examples(
             out.append(example(background(CROP * speech.HOP, chance), []))
             continue
         item = data[int(chance.choice(len(data), p=weights))]
-        whole = chance.random() >= SPLICED
-        voice = [] if whole else [x.utterance for x in data if same_voice(x, item)]
-        said = piece(item, chance) if whole else spliced(voice, LONGEST, chance)
+        said = piece(item, chance)
+        if chance.random() < SPLICED:
+            voice = [one.utterance for one in data if same_voice(one, item)]
+            anew = spliced(voice, LONGEST, chance)
+            said = anew if anew[1] else said  # nothing to take: pauses all over
         samples, phones = augment(*said, chance)
         if chance.random() < 0.25:  # silence around, so that rest is learnt
             before, after = (chance.uniform(0.0, 0.8, 2) * speech.SAMPLE_RATE).astype(int)
