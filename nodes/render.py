@@ -89,7 +89,7 @@ class SynchroRaMaRenderCondition(io.ComfyNode):
             category=CATEGORY,
             is_experimental=True,
             description="Prepares motion frames for core KSampler and VAE Decode. Set KSampler to "
-            "cfg 1, euler, simple, 4 steps, and 'denoise' to about 0.35.",
+            "cfg 1, euler, simple, 4 steps, and 'denoise' to about 0.15.",
             inputs=[
                 *renderer_inputs(),
                 PortraitSocket.Input("portrait", tooltip="Whose face it is."),

@@ -2,13 +2,14 @@
 
     python -m synchrorama.training.render --data FOLDER [FOLDER ...] --out FOLDER
         [--shares 0.5 0.2 0.3] [--dev CLIP ...] [--hold-out CLIP ...] [--seconds 0] [--steps 20000]
-        [--rate 1e-3] [--batch 3] [--adversary 0] [--every 500] [--seed 0] [--device cuda]
+        [--rate 1e-3] [--batch 3] [--frames 8] [--sharp-from 0.6] [--adversary 0] [--every 500]
+        [--eager] [--channels-last] [--seed 0] [--device cuda]
 
 A batch is of one folder, drawn by the shares. OUT gets state.pt (to go on after an interruption,
 start the same command again), a running mean of the weights in weights.safetensors, and log.jsonl.
 Clips named by --hold-out are never read; those named by --dev are drawn as the nodes draw them at
-each state on disk, and only looked at. With --seconds the rate falls with the time that is left,
-however many steps that gives.
+each state on disk, and only looked at: best.safetensors is the mean that drew them best. With
+--seconds the rate falls with the time that is left, however many steps that gives.
 
 Source of the formulation: rectified flow (arXiv 2209.03003) whose network says the clean latents;
 it starts as an exact copy of the motion frames and learns corrections.
@@ -27,20 +28,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..models.checkpoint import save_checkpoint
 from ..models.render.codec import PixelUnshuffle
 from ..models.render.config import BUILTIN, RendererConfig
 from ..models.render.sample import Sampling
-from ..models.render.spatial import Banks, Cache
 from ..models.render.unet import Conditions, UNet
-from .render_losses import Adversary, adversary_loss, against_adversary, picture_loss
+from .render_losses import Adversary, LossConfig, adversary_loss
 from .render_shards import Example, read_shard
-from .render_windows import Bank, Spot, WindowConfig, bank_of, spots_of
+from .render_step import StateConfig, Steps, cache_of, random_state
+from .render_windows import Bank, WindowConfig, bank_of, spots_of
 
 FORMAT = "synchrorama.renderer"
+WATCHED, SEEN = 48, 16  # examples that are looked at, and of these at once
 SOURCE = "Trained from scratch on tracked clips; see the model card."
 
 
@@ -53,104 +54,15 @@ class TrainingConfig:
     rate: float = 1e-3  # of AdamW, after the warm-up
     warm_up: int = 200  # steps
     windows: WindowConfig = WindowConfig()  # what a step sees
-    noise: tuple[float, float] = (0.25, 0.5)  # share of noise at which sampling starts
-    teach: float = 0.1  # how often a state of the way is made from the truth
-    own: float = 0.4  # how often from the network's own first answer; else it is the first state
-    square: float = 4.0  # weight of the squared difference, which large faults make up
-    gradient: float = 0.25  # weight of the difference of neighbouring pixels
-    grain: float = 0.3  # weight of the difference of pooled gradients, which blur cannot win
-    still: float = 0.2  # weight of changes where nothing is to change
-    adversary: float = 0.0  # weight of a discriminator of patches
-    matching: float = 2.0  # of the difference of its features, times the adversary's weight
-    adversary_from: float = 0.5  # of the whole way
-    drop: float = 0.1  # how often the reference, the emotion or the speech is left out, each
+    states: StateConfig = StateConfig()  # where on the way it is
+    losses: LossConfig = LossConfig()  # what it is punished for
+    sharp_from: float = 0.6  # of the whole way: then gradients count
+    adversary_from: float = 0.5  # likewise
     mean: float = 0.998  # of the running mean of the weights
     every: int = 500  # steps between states on disk
+    captured: bool = True  # run CUDA graphs where there is a GPU
+    channels_last: bool = False  # how pictures lie in memory
     seed: int = 0
-
-
-def cache_of(network: UNet, references: Tensor, frames: int) -> Cache:
-    """The references [B, C, H, W] of B clips of as many frames, as one cache."""
-    banks = network.read(references)
-    pairs = tuple(
-        (key.repeat_interleave(frames, 0), value.repeat_interleave(frames, 0))
-        for key, value in network.cache_rows(banks).keys_values
-    )
-    first = Banks(  # further rows would pass for past frames
-        attention=tuple(one[:1] for one in banks.attention),
-        plain=tuple(one[:1] for one in banks.plain),
-    )
-    return Cache(keys_values=pairs, banks=first)
-
-
-def spot_loss(
-    network: UNet,
-    codec: PixelUnshuffle,
-    spot: Spot,
-    config: TrainingConfig,
-    generator: torch.Generator,
-) -> tuple[Tensor, Tensor]:
-    """Loss of windows of B clips of F frames at one random state of the way, and what was made.
-
-    A state is what a sampler meets that starts from the motion frames at part noise: between its
-    start and an answer, with what is left of the noise. The answer is the truth, or the network's
-    own; the start knows nothing of the truth.
-
-    Returns:
-        A scalar and [B · F, 3, H, W], not clamped, with changes in the share alone.
-    """
-    device = spot.motion.device
-    count, frames = len(spot.reference), len(spot.motion) // len(spot.reference)
-
-    def draw() -> float:
-        return float(torch.rand((), generator=generator))
-
-    def levels(low: float, high: float) -> Tensor:
-        """[B · F, 1, 1, 1], one for each clip."""
-        one = low + (high - low) * torch.rand((count, 1, 1, 1), generator=generator)
-        return one.repeat_interleave(frames, 0).to(device)
-
-    clean, start = codec.encode(spot.target), codec.encode(spot.motion)
-    noise = torch.randn(clean.shape, generator=_near(generator, device), device=device)
-    kept = [draw() >= config.drop for _ in range(3)]
-    reference = cache_of(network, codec.encode(spot.reference), frames) if kept[0] else None
-    given = Conditions(
-        motion=start,
-        reference=reference,
-        emotion=spot.emotion if kept[1] else None,
-        speech=spot.speech if kept[2] else None,
-    )
-
-    def ask(x: Tensor, level: Tensor) -> Tensor:
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            said = network(x, 1000 * level.flatten(), given, frames)
-        return said.float()
-
-    first, kind, left, answer = levels(*config.noise), draw(), 1.0, clean
-    if kind < config.teach + config.own:
-        left = (1 + int(2.999 * draw())) / 4
-    if kind < config.teach:
-        first = levels(config.noise[0], 1.0)
-    elif left < 1:
-        with torch.no_grad():
-            answer = ask((1 - first) * start + first * noise, first)
-    level = first * left
-    state = (1 - left) * answer + left * (1 - first) * start + level * noise
-    said = F.pixel_shuffle(ask(state, level), codec.downscale) / 2 + 0.5
-    made = spot.motion + spot.share * (said - spot.motion)  # not clamped, so that it can learn
-    share = spot.share.expand_as(made)
-    loss = picture_loss(made, spot.target, share, config.gradient, config.grain)
-    off = ((made - spot.target).square() * share).sum() / share.sum().clamp(min=1e-6)
-    astray = ((said - spot.motion).abs() * (1 - spot.share)).mean()
-    return loss + config.square * off + config.still * astray, made
-
-
-def _near(generator: torch.Generator, device: torch.device) -> torch.Generator:
-    """The generator, or one on the device that it seeds: noise is too large to be carried."""
-    if generator.device.type == device.type:
-        return generator
-    seed = int(torch.randint(2**62, (), generator=generator))
-    return torch.Generator(device).manual_seed(seed)
 
 
 def examples_in(shards: Sequence[Path], left_out: set[str]) -> list[Example]:
@@ -170,38 +82,19 @@ def seen_on(
         "gain" in dB, the mean over examples, and "sharp" and "sharp_motion", mean gradients over
         the truth's.
     """
-    device = bank.motion.device
-    (height, width), size = config.windows.sizes[0], bank.motion.shape[-1]
-    frames = bank.motion.shape[1]
     generator = torch.Generator().manual_seed(0)
-    gains, sums = [], torch.zeros(3)
-    for i in range(len(bank.motion)):
-        row, column = (round(float(v)) for v in bank.middles[i, 0])
-        top = min(max(row - height // 2, 0), size - height)
-        left = min(max(column - width // 2, 0), size - width)
-        window = (..., slice(top, top + height), slice(left, left + width))
-        motion, target, share = (
-            one[i][window].float() / 255 for one in (bank.motion, bank.target, bank.share)
+    gains: list[float] = []
+    sums = torch.zeros(3)
+    for start in range(0, len(bank.motion), SEEN):
+        few = bank.part(slice(start, start + SEEN))
+        motion, made, target, share = _drawn(network, codec, few, config, generator)
+        total = share.sum((1, 2, 3, 4)).clamp(min=1)
+        before, after = (
+            ((one - target).square() * share).sum((1, 2, 3, 4)) / total for one in (motion, made)
         )
-        start = codec.encode(motion)
-        reference = codec.encode(bank.reference[i : i + 1][window].float() / 255)
-        given = Conditions(
-            motion=start,
-            reference=cache_of(network, reference, frames),
-            emotion=None if bank.emotion is None else bank.emotion[i],
-            speech=None if bank.speech is None else bank.speech[i],
-        )
-        levels = Sampling().levels
-        x = start.lerp(torch.randn(start.shape, generator=generator).to(device), levels[0])
-        for level, below in zip(levels, levels[1:], strict=False):
-            times = torch.full((frames,), 1000 * level, device=device)
-            x = x + (x - network(x, times, given, frames)) / level * (below - level)
-        made = motion + share * (codec.decode(x) - motion)
-        total = share.sum().clamp(min=1)
-        before, after = (((one - target).square() * share).sum() / total for one in (motion, made))
-        gains.append(10 * float((before.clamp(min=1e-6) / after.clamp(min=1e-6)).log10()))
+        gains += (10 * (before.clamp(min=1e-6) / after.clamp(min=1e-6)).log10()).tolist()
         for k, one in enumerate((made, motion, target)):
-            for axis in (2, 3):
+            for axis in (3, 4):
                 part = share.narrow(axis, 1, share.shape[axis] - 1)
                 sums[k] += float((one.diff(dim=axis).abs() * part).sum())
     return {
@@ -209,6 +102,43 @@ def seen_on(
         "sharp": round(float(sums[0] / sums[2]), 3),
         "sharp_motion": round(float(sums[1] / sums[2]), 3),
     }
+
+
+def _drawn(
+    network: UNet,
+    codec: PixelUnshuffle,
+    bank: Bank,
+    config: TrainingConfig,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Motion frames, what is made of them, truth [B, F, 3, H, W], and share [B, F, 1, H, W]."""
+    device, (height, width) = bank.motion.device, config.windows.sizes[0]
+    count, frames = bank.motion.shape[:2]
+    size = bank.motion.shape[-1]
+    corner = bank.middles[:, 0].round().long().cpu() - torch.tensor([height // 2, width // 2])
+    corner = corner.clamp(min=0).minimum(torch.tensor([size - height, size - width]))
+
+    def cut(pictures: Tensor) -> Tensor:
+        """Windows of [B, ..., S, S] uint8, 0..1."""
+        pairs = zip(pictures, corner.tolist(), strict=True)
+        windows = [one[..., top : top + height, left : left + width] for one, (top, left) in pairs]
+        return torch.stack(windows).float() / 255
+
+    motion, target, share = (cut(one) for one in (bank.motion, bank.target, bank.share))
+    start = codec.encode(motion.flatten(0, 1))
+    given = Conditions(
+        motion=start,
+        reference=cache_of(network, codec.encode(cut(bank.reference)), frames),
+        emotion=None if bank.emotion is None else bank.emotion.flatten(0, 1),
+        speech=None if bank.speech is None else bank.speech.flatten(0, 1),
+    )
+    levels = Sampling().levels
+    x = start.lerp(torch.randn(start.shape, generator=generator).to(device), levels[0])
+    for level, below in zip(levels, levels[1:], strict=False):
+        times = torch.full((len(x),), 1000 * level, device=device)
+        x = x + (x - network(x, times, given, frames)) / level * (below - level)
+    change = codec.decode(x).unflatten(0, (count, frames)) - motion
+    return motion, motion + share * change, target, share
 
 
 def train(
@@ -249,7 +179,7 @@ def train(
     if not banks:
         raise ValueError("No example is left to train on. Hold out fewer clips.")
     speaking = next((one for one in banks if one.speech is not None), None)
-    watch = bank_of(watched[:: max(len(watched) // 60, 1)], device) if watched else None
+    watch = bank_of(_thinned(watched), device) if watched else None
     print([len(one.motion) for one in banks], "examples,", len(watched), "watched", flush=True)
     with torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(config.seed)
@@ -257,6 +187,8 @@ def train(
         shown = UNet(renderer.denoiser)
     for one in (network, adversary, shown):
         one.to(device)
+        if config.channels_last:
+            one.to(memory_format=torch.channels_last)
     codec = PixelUnshuffle(renderer.downscale)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=config.rate, weight_decay=0.01, fused=True
@@ -272,13 +204,15 @@ def train(
     }
     mean = {k: v.detach().clone() for k, v in network.state_dict().items()}
     generator = torch.Generator().manual_seed(config.seed)
-    step, spent = 0, 0.0
-    if (state := out / "state.pt").is_file():
-        saved = torch.load(state, map_location=device, weights_only=True)
+    step, spent, best = 0, 0.0, 0.0
+    if (disk := out / "state.pt").is_file():
+        saved = torch.load(disk, map_location=device, weights_only=True)
         for name, one in parts.items():
             one.load_state_dict(saved[name])
-        mean, step, spent = saved["mean"], saved["step"], saved["spent"]
+        mean, step, spent, best = (saved[k] for k in ("mean", "step", "spent", "best"))
         generator.set_state(saved["generator"].cpu())
+    captured = config.captured and device.type == "cuda"
+    run = Steps(network, adversary, codec, config.losses, captured=captured)
     began, sums = time.monotonic() - spent, torch.zeros(2, device=device)
     often = torch.tensor(kept_shares)
     since = 0
@@ -292,23 +226,18 @@ def train(
             group["lr"] = config.rate * min(1.0, (step + 1) / config.warm_up) * rest
         bank = banks[int(torch.multinomial(often, 1, generator=generator))]
         spot = spots_of(bank, config.windows, generator, speaking)
-        loss, made = spot_loss(network, codec, spot, config, generator)
-        sums[0] += loss.detach()
-        if config.adversary and way >= config.adversary_from:
-            adversary.requires_grad_(False)
-            loss = loss + config.adversary * against_adversary(
-                adversary, spot, made, config.matching
-            )
-            adversary.requires_grad_(True)
+        against = bool(config.losses.adversary) and way >= config.adversary_from
+        state = random_state(spot, codec, config.states, generator)
+        loss, made = run(spot, state, way >= config.sharp_from, against)
+        sums[0] += loss
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+        if against:
             verdict = adversary_loss(adversary, spot, made)
             opponent.zero_grad()
             verdict.backward()
             opponent.step()
             sums[1] += verdict.detach()
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
         keep = min(config.mean, (step + 1) / (step + 10))  # the first weights are soon forgotten
         torch._foreach_lerp_(list(mean.values()), list(network.state_dict().values()), 1 - keep)
         step, since = step + 1, since + 1
@@ -316,30 +245,38 @@ def train(
         if step % config.every == 0 or step == config.steps or over:
             record: dict[str, Any] = {"step": step, "way": round(way, 3)}
             record |= dict(zip(("loss", "verdict"), (sums / since).tolist(), strict=True))
+            shown.load_state_dict(mean)
             if watch is not None:
-                shown.load_state_dict(mean)
                 record |= seen_on(shown, codec, watch, config)
-            record["seconds"] = round(time.monotonic() - began, 1)
+                if record["gain"] > best:
+                    best = record["gain"]
+                    _save_weights(out / "best.safetensors", renderer, mean)
+            spent = time.monotonic() - began
+            record["seconds"] = round(spent, 1)
             with (out / "log.jsonl").open("a", encoding="utf-8") as log:
                 log.write(json.dumps(record) + "\n")
             print(record, flush=True)
             sums, since = torch.zeros_like(sums), 0
             now = {name: one.state_dict() for name, one in parts.items()}
-            spent = time.monotonic() - began
-            now |= {"mean": mean, "step": step, "spent": spent, "generator": generator.get_state()}
-            _save(out, renderer, now)
+            now |= {"mean": mean, "step": step, "spent": spent, "best": best}
+            now |= {"generator": generator.get_state()}
+            torch.save(now, out / "state.part")
+            (out / "state.part").replace(disk)  # an interruption leaves the old one whole
+            _save_weights(out / "weights.safetensors", renderer, mean)
         if step == config.steps or over:
             break
     return network
 
 
-def _save(out: Path, renderer: RendererConfig, state: dict[str, Any]) -> None:
-    torch.save(state, out / "state.part")
-    (out / "state.part").replace(out / "state.pt")  # an interruption leaves the old one whole
-    half = {f"denoiser.{k}": v.half().cpu() for k, v in state["mean"].items()}
+def _thinned(examples: Sequence[Example]) -> Sequence[Example]:
+    """About as many as are watched, of all of them."""
+    return examples[:: max(len(examples) // WATCHED, 1)]
+
+
+def _save_weights(path: Path, renderer: RendererConfig, mean: dict[str, Tensor]) -> None:
     save_checkpoint(
-        out / "weights.safetensors",
-        half,
+        path,
+        {f"denoiser.{k}": v.half().cpu() for k, v in mean.items()},
         format=FORMAT,
         config=renderer.to_json(),
         source=SOURCE,
@@ -357,9 +294,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=TrainingConfig.seconds)
     parser.add_argument("--rate", type=float, default=TrainingConfig.rate)
     parser.add_argument("--batch", type=int, default=WindowConfig.batch)
-    parser.add_argument("--adversary", type=float, default=TrainingConfig.adversary)
+    parser.add_argument("--adversary", type=float, default=LossConfig.adversary)
+    parser.add_argument("--frames", type=int, default=WindowConfig.frames)
+    parser.add_argument("--sharp-from", type=float, default=TrainingConfig.sharp_from)
     parser.add_argument("--adversary-from", type=float, default=TrainingConfig.adversary_from)
     parser.add_argument("--every", type=int, default=TrainingConfig.every)
+    parser.add_argument("--eager", action="store_true", help="no CUDA graphs")
+    parser.add_argument("--channels-last", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--hold-out", nargs="*", default=())
@@ -370,10 +311,13 @@ def main() -> None:
         steps=10**9 if args.seconds else args.steps,
         seconds=args.seconds,
         rate=args.rate,
-        windows=WindowConfig(batch=args.batch),
-        adversary=args.adversary,
+        windows=WindowConfig(batch=args.batch, frames=args.frames),
+        losses=LossConfig(adversary=args.adversary),
+        sharp_from=args.sharp_from,
         adversary_from=args.adversary_from,
         every=args.every,
+        captured=not args.eager,
+        channels_last=args.channels_last,
         seed=args.seed,
     )
     print(config)

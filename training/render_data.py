@@ -1,11 +1,14 @@
 """Examples for the renderer from tracked clips: shards of reference, motion and target frames.
 
     python -m synchrorama.training.render_data --tracks FILE --out FOLDER
-        [--frames 8] [--references 3] [--apart 8] [--workers 1] [--raw]
+        [--frames 8] [--references 3] [--apart 8] [--aligned] [--workers 1] [--raw]
 
 FILE holds what render_tracks packed. Each shot is drawn by stage 4 from each of its references,
 moved by the motion that was tracked; what the clip really shows is the target. So the network
-learns what motion frames lack, not who somebody is.
+learns what motion frames lack, not who somebody is. With --aligned the target is bent, smoothly
+and by a pixel or two, until its landmarks are where motion frames have them: who must guess where
+things are draws them blurred. Left out then are examples whose lips lie too far off, or that show
+something else, such as a hand or another light.
 
 Shapes: T frames of a shot, F of an example, S px of the crop's side.
 """
@@ -36,6 +39,9 @@ NUDGE = 1e-3  # radians or face widths, for its slopes
 POSE_HELD = 1e-3  # share by which a pose that landmarks hardly tell is held still
 SHAPE_HELD = 4e-3  # how strongly an expression is held where the landmarker sees it
 SHAPED = ("mouth", "jaw", "eyeBlink")  # coefficients that are fitted to the drawn mesh
+FAR = 3.0  # px that lips may lie off to be bent, mean over them, in any frame
+OTHER, COARSE = 0.10, 16  # mean difference, of 1, of what is that coarse, in px: another scene
+BEND, BEND_STEP, BEND_HELD = 5.0, 4, 0.05  # px that a landmark bends around it, grid, held still by
 LIPS_WEIGHT = 2.0  # of a landmark of lips and lids; others have 1
 
 
@@ -99,6 +105,45 @@ def tracked_motion(
     )
 
 
+def aligned(pictures: Tensor, seen: Tensor, wanted: Tensor) -> Tensor:
+    """Pictures bent so that landmarks come to lie elsewhere.
+
+    Args:
+        pictures: [T, S, S, 3] 0..1.
+        seen: [T, K, 2] px, where their landmarks are.
+        wanted: [T, K, 2] px, where they are to be.
+
+    Returns:
+        [T, S, S, 3]; unchanged far from landmarks.
+    """
+    size, step = pictures.shape[1], BEND_STEP
+    centres = step * (torch.arange(size // step) + 0.5)
+    at = torch.stack(torch.meshgrid(centres, centres, indexing="xy"), -1).flatten(0, 1)
+    near = torch.exp(-0.5 * (torch.cdist(at.expand(len(wanted), -1, -1), wanted) / BEND).square())
+    moves = (near @ (wanted - seen)) / (near.sum(2, keepdim=True) + BEND_HELD)  # [T, places, 2]
+    coarse = moves.unflatten(1, (size // step, -1)).permute(0, 3, 1, 2)
+    fine = F.interpolate(coarse, (size, size), mode="bicubic", align_corners=False)
+    pixels = torch.arange(size) + 0.5
+    places = torch.stack(torch.meshgrid(pixels, pixels, indexing="xy"), -1)
+    grid = (places - fine.permute(0, 2, 3, 1)) / size * 2 - 1
+    planes = pictures.permute(0, 3, 1, 2)
+    bent = F.grid_sample(planes, grid, "bicubic", "border", align_corners=False)
+    return bent.permute(0, 2, 3, 1).clamp(0, 1)
+
+
+def scenes_apart(drawn: Tensor, target: Tensor, landmarks: Tensor) -> float:
+    """How much of mouth and eyes of pictures [T, S, S, 3] uint8 differs coarsely; the worst frame.
+
+    0..1; a mouth that is open in one of them and shut in the other counts little.
+    """
+    share = weights(landmarks, drawn.shape[1])[:, None]
+    off = (drawn.float() - target.float()).permute(0, 3, 1, 2) / 255
+    coarse = F.avg_pool2d(off * share, COARSE) / F.avg_pool2d(share, COARSE).clamp(min=1e-6)
+    held = F.avg_pool2d(share, COARSE)
+    mean = (coarse.abs() * held).sum((1, 2, 3)) / (3 * held.sum((1, 2, 3))).clamp(min=1e-6)
+    return float(mean.max())
+
+
 def weights(landmarks: Tensor, size: int) -> Tensor:
     """Where it matters, [T, size, size] 0 or 1: boxes of mouth and eyes from landmarks in px."""
     groups = [[*MOUTH_CORNERS, *UPPER_LIP[-1], *LOWER_LIP[-1]], *([*e.loop] for e in EYES)]
@@ -127,7 +172,13 @@ def portrait_of(track: Track, number: int, head: HeadModel) -> Portrait:
 
 
 def examples_of_track(
-    track: Track, *, head: HeadModel, length: int, references: int, apart: int
+    track: Track,
+    *,
+    head: HeadModel,
+    length: int,
+    references: int,
+    apart: int,
+    bent: bool = False,
 ) -> Iterator[Example]:
     """Examples of one shot, drawn from its references; where heads turn too far there are none.
 
@@ -137,6 +188,7 @@ def examples_of_track(
         length: Frames of an example, F.
         references: How many to draw from at most.
         apart: Frames from an example's first to the next one's, for each reference.
+        bent: Whether targets are aligned with motion frames.
     """
     if len(track.frames) < length:
         return
@@ -167,7 +219,20 @@ def examples_of_track(
             top, left = track.corner
             height, width = track.frames.shape[1:3]
             target[:, top : top + height, left : left + width] = track.frames[part]
-            matters = weights(track.landmarks[part], track.size)
+            landmarks = track.landmarks[part]
+            if bent:
+                points = drawing.mesh(
+                    motion.coefficients[part],
+                    motion.head_rotation[part],
+                    motion.head_translation[part],
+                )[:, :MESH_LANDMARKS]
+                seen = landmarks[:, :MESH_LANDMARKS, :2]
+                off = (points[..., :2] - seen)[:, list(LIPS)].norm(dim=-1).mean(1)
+                target = as_bytes(aligned(target.float() / 255, seen, points[..., :2]))
+                landmarks = points
+                if float(off.max()) > FAR or scenes_apart(drawn, target, landmarks) > OTHER:
+                    continue
+            matters = weights(landmarks, track.size)
             yield Example(
                 clip=track.clip,
                 reference=track.references[number : number + 1],
@@ -178,13 +243,13 @@ def examples_of_track(
 
 
 def drawn(
-    number: int, *, tracks: Path, length: int, references: int, apart: int
+    number: int, *, tracks: Path, length: int, references: int, apart: int, bent: bool
 ) -> Iterator[Example]:
     """Examples of one track of a file; arguments as of `examples_of_track`."""
     (track,) = read_tracks(tracks, [number])
     head = HeadModel.from_checkpoint()
     yield from examples_of_track(
-        track, head=head, length=length, references=references, apart=apart
+        track, head=head, length=length, references=references, apart=apart, bent=bent
     )
 
 
@@ -196,6 +261,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=8)
     parser.add_argument("--references", type=int, default=3)
     parser.add_argument("--apart", type=int, default=8, help="frames between examples")
+    parser.add_argument("--aligned", action="store_true")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--raw", action="store_true")
     args = parser.parse_args()
@@ -205,6 +271,7 @@ def main() -> None:
         length=args.frames,
         references=args.references,
         apart=args.apart,
+        bent=args.aligned,
     )
     write_shards(make, track_count(args.tracks), args.out, workers=args.workers, raw=args.raw)
 

@@ -5,11 +5,25 @@ Shapes: N pictures of a batch, H W px.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .render_windows import Spot
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossConfig:
+    """What is punished how much."""
+
+    square: float = 40.0  # weight of the squared difference, which large faults make up
+    gradient: float = 0.05  # weight of the difference of neighbouring pixels
+    grain: float = 0.15  # weight of the difference of pooled gradients, which blur cannot win
+    still: float = 0.02  # weight of changes where nothing is to change
+    adversary: float = 0.0  # weight of a discriminator of patches
+    matching: float = 2.0  # of the difference of its features, times the adversary's weight
 
 
 def picture_loss(

@@ -6,7 +6,7 @@ Shapes: N examples, B of a batch, F frames of an example, S px of its side, H W 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +21,7 @@ class WindowConfig:
 
     sizes: tuple[tuple[int, int], tuple[int, int]] = ((64, 80), (48, 96))  # px, mouth and eyes
     batch: int = 3  # windows, of one example each
+    frames: int = 8  # of a window; of examples that have fewer there are as many windows more
     mouths: float = 0.7  # how often the windows of a step lie on mouths; else on both eyes
     scale: float = 0.2  # by how much of its size a window is enlarged or shrunk at most
     turn: float = 0.1  # radians by which it is turned at most
@@ -37,6 +38,11 @@ class Bank:
     middles: Tensor  # [N, 2, 2] row and column of the mouth and of both eyes
     emotion: Tensor | None  # [N, F, 256]
     speech: Tensor | None  # [N, F, L, M]
+
+    def part(self, which: slice) -> Bank:
+        """Some of the examples."""
+        held = ((one.name, getattr(self, one.name)) for one in fields(self))
+        return Bank(**{name: None if value is None else value[which] for name, value in held})
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -99,8 +105,9 @@ def spots_of(
         other: A bank with emotion and speech. Where the first has none they are drawn from it at
             random, so that a network which is given them learns to draw photos all the same.
     """
-    device, size, count = bank.motion.device, bank.motion.shape[-1], config.batch
-    frames = bank.motion.shape[1]
+    device, size = bank.motion.device, bank.motion.shape[-1]
+    frames = min(config.frames, bank.motion.shape[1])
+    count = config.batch * (config.frames // frames)
 
     def draw(low: float, high: float, *shape: int) -> Tensor:
         """Uniform, [B, *shape]."""
@@ -108,6 +115,9 @@ def spots_of(
         return (low + (high - low) * out).to(device)
 
     chosen = torch.randint(len(bank.motion), (count,), generator=generator).to(device)
+    room = bank.motion.shape[1] - frames + 1
+    start = torch.randint(room, (count, 1), generator=generator).to(device)
+    run = start + torch.arange(frames, device=device)  # [B, F] frames of each example
     which = int(torch.rand((), generator=generator) >= config.mouths)
     height, width = config.sizes[which]
     # One half of the windows lies on pixels exactly, so that none is blurred.
@@ -139,17 +149,18 @@ def spots_of(
         out = out.lerp(out.mean(2, keepdim=True), grey.view(-1, 1, 1, 1, 1))
         return (out * gain.view(-1, 1, 3, 1, 1)).clamp(0, 1)
 
-    felt, heard, whose = bank.emotion, bank.speech, chosen
+    felt, heard, whose, spoken = bank.emotion, bank.speech, chosen, run
     if (felt is None or heard is None) and other is not None:
         felt, heard = other.emotion, other.speech
         whose = torch.randint(len(other.motion), (count,), generator=generator).to(device)
+        spoken = (run - run[:, :1]).clamp(max=other.motion.shape[1] - 1)
     return Spot(
         reference=lit(bank.reference[chosen][:, None])[:, 0],
-        motion=lit(bank.motion[chosen]).flatten(0, 1),
-        target=lit(bank.target[chosen]).flatten(0, 1),
-        share=cut(bank.share[chosen]).flatten(0, 1),
-        emotion=None if felt is None else felt[whose, :frames].flatten(0, 1),
-        speech=None if heard is None else heard[whose, :frames].flatten(0, 1),
+        motion=lit(bank.motion[chosen[:, None], run]).flatten(0, 1),
+        target=lit(bank.target[chosen[:, None], run]).flatten(0, 1),
+        share=cut(bank.share[chosen[:, None], run]).flatten(0, 1),
+        emotion=None if felt is None else felt[whose[:, None], spoken].flatten(0, 1),
+        speech=None if heard is None else heard[whose[:, None], spoken].flatten(0, 1),
     )
 
 

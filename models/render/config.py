@@ -144,7 +144,7 @@ BUILTIN = RendererConfig(
     denoiser=UNetConfig(
         in_channels=48,
         out_channels=48,
-        widths=(96, 128, 160),
+        widths=(48, 64, 96),
         attention=(False, False, True),
         layers=1,
         heads=4,
@@ -152,7 +152,7 @@ BUILTIN = RendererConfig(
         context_width=0,
         temporal_from=2,
         adds_motion=True,
-        adapters=_OWN,
+        adapters=replace(_OWN, guider_widths=(64, 64, 64)),
     ),
     reference=None,
     prediction="motion",

@@ -35,7 +35,7 @@ class Sampling:
     """How a clip is sampled."""
 
     steps: int = 4
-    noise: float = 0.35  # share of noise at the start: KSampler's "denoise"
+    noise: float = 0.15  # share of noise at the start: KSampler's "denoise"
     seed: int = 0
     strength: float = 1.0  # 0: the motion frames as they are, 1: what the network says
 

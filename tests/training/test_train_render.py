@@ -23,17 +23,16 @@ from synchrorama.training import render
 from synchrorama.training.render import (
     FORMAT,
     TrainingConfig,
-    cache_of,
     examples_in,
     seen_on,
-    spot_loss,
     train,
 )
-from synchrorama.training.render_data import examples_of_track, tracked_motion
+from synchrorama.training.render_data import aligned, examples_of_track, tracked_motion
 from synchrorama.training.render_heads import cast_actor, head_examples, raised_tongue
-from synchrorama.training.render_losses import picture_loss
+from synchrorama.training.render_losses import LossConfig, picture_loss
 from synchrorama.training.render_pairs import reopened_examples
 from synchrorama.training.render_shards import Example, ShardWriter, read_shard
+from synchrorama.training.render_step import StateConfig, cache_of, random_state, spot_loss
 from synchrorama.training.render_tracks import (
     LIDS,
     LIPS,
@@ -53,11 +52,13 @@ SHORT = TrainingConfig(
     rate=3e-3,
     warm_up=1,
     every=10,
-    drop=0.0,
-    windows=WindowConfig(batch=2, sizes=((16, 24), (8, 16)), scale=0.0, turn=0.0, mouths=1.0),
-    teach=0.0,
-    own=0.0,
+    windows=WindowConfig(
+        batch=2, frames=4, sizes=((16, 24), (8, 16)), scale=0.0, turn=0.0, mouths=1.0
+    ),
+    states=StateConfig(no_reference=0.0, unheard=0.0, teach=0.0, own=0.0),
 )
+AGAINST = LossConfig(adversary=0.1)
+CODEC = PixelUnshuffle(TINY.downscale)
 CPU = torch.device("cpu")
 
 
@@ -186,6 +187,59 @@ def test_pictures_stand_still_beside_clips():
     assert torch.equal(both.motion[1], both.motion[1, :1].expand(FRAMES, -1, -1, -1))
 
 
+def test_windows_may_be_shorter_than_examples():
+    short = replace(SHORT.windows, frames=2, sizes=((SIZE, SIZE), (SIZE, SIZE)))
+    levels = torch.arange(FRAMES, dtype=torch.uint8)[:, None, None, None] + 40
+    flat = levels.expand(-1, SIZE, SIZE, 3).contiguous()
+    one = replace(example(), motion=flat, target=flat)
+    starts = set()
+    for seed in range(12):
+        generator = torch.Generator().manual_seed(seed)
+        spot = spots_of(bank_of([one], CPU), short, generator)
+        assert spot.motion.shape[0] == 2 * 2
+        first, second = spot.motion[0].mean(), spot.motion[1].mean()
+        assert second > first  # one after the other
+        starts.add(round(float(first), 3))
+    assert len(starts) > 2
+
+
+def test_shorter_examples_come_in_larger_numbers():
+    still = example()
+    still = replace(still, **{k: getattr(still, k)[:1] for k in ("motion", "target", "weight")})
+    spot = spots_of(bank_of([still], CPU), SHORT.windows, torch.Generator())
+    assert spot.motion.shape[0] == spot.reference.shape[0] == 2 * FRAMES
+
+
+def test_a_state_lies_between_the_start_and_an_answer():
+    spot = spots_of(bank(), SHORT.windows, torch.Generator().manual_seed(0))
+    kinds = set()
+    for seed in range(60):
+        generator = torch.Generator().manual_seed(seed)
+        config = StateConfig(noise=(0.3, 0.4), no_reference=0.3, unheard=0.3)
+        state = random_state(spot, CODEC, config, generator)
+        again = random_state(spot, CODEC, config, torch.Generator().manual_seed(seed))
+        assert torch.equal(state.noise, again.noise) and torch.equal(state.first, again.first)
+        assert float(state.left) in (0.25, 0.5, 0.75, 1.0)
+        assert bool((state.first >= 0.3).all())
+        assert state.own <= (float(state.left) < 1)
+        assert not state.kept[1] and not state.kept[2]  # there is neither to be told
+        kinds.add((state.kept[0], state.own, float(state.left) < 1))
+    assert len(kinds) == 6
+
+
+def test_a_target_is_bent_to_its_wanted_place():
+    picture = torch.zeros(1, 64, 64, 3)
+    picture[:, 30:33, 30:33] = 1
+    seen = torch.tensor([[[31.5, 31.5], [5.0, 5.0]]])
+    wanted = seen + torch.tensor([[[2.0, -1.0], [0.0, 0.0]]])
+    bent = aligned(picture, seen, wanted)
+    rows, columns = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
+    share = bent[0, ..., 0] / bent[0, ..., 0].sum()
+    assert abs(float((share * (columns + 0.5)).sum()) - 33.5) < 0.3
+    assert abs(float((share * (rows + 0.5)).sum()) - 30.5) < 0.3
+    assert torch.equal(aligned(picture, seen, seen), picture)
+
+
 def test_each_clip_of_a_batch_reads_its_own_reference():
     network = UNet(TINY.denoiser)
     with torch.no_grad():
@@ -206,13 +260,14 @@ def loss_of(network):
             float(
                 spot_loss(
                     network,
-                    PixelUnshuffle(TINY.downscale),
-                    spots_of(bank(seed), SHORT.windows, torch.Generator().manual_seed(seed)),
-                    SHORT,
-                    torch.Generator().manual_seed(seed),
+                    CODEC,
+                    spot,
+                    random_state(spot, CODEC, SHORT.states, torch.Generator().manual_seed(seed)),
+                    SHORT.losses,
                 )[0]
             )
             for seed in range(3)
+            for spot in [spots_of(bank(seed), SHORT.windows, torch.Generator().manual_seed(seed))]
         )
 
 
@@ -241,15 +296,15 @@ def test_time_ends_training_too(shards, tmp_path):
 
 
 def test_going_on_is_as_if_never_interrupted(shards, tmp_path, monkeypatch):
-    config = replace(SHORT, steps=4, every=2, adversary=0.1, adversary_from=0.0)
+    config = replace(SHORT, steps=4, every=2, losses=AGAINST, adversary_from=0.0)
     whole = train(TINY, config, [shards], tmp_path / "whole", device=CPU)
-    saved = render._save
+    saved = render._save_weights
 
     def save_and_stop(*arguments):
         saved(*arguments)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(render, "_save", save_and_stop)
+    monkeypatch.setattr(render, "_save_weights", save_and_stop)
     with pytest.raises(KeyboardInterrupt):
         train(TINY, config, [shards], tmp_path / "parts", device=CPU)
     monkeypatch.undo()
@@ -292,7 +347,7 @@ def test_grain_tells_blur_from_a_detail_that_is_a_pixel_off():
 
 
 def test_an_adversary_trains_along(shards, tmp_path):
-    config = replace(SHORT, steps=4, every=2, adversary=0.1, adversary_from=0.25)
+    config = replace(SHORT, steps=4, every=2, losses=AGAINST, adversary_from=0.25)
     train(TINY, config, [shards], tmp_path, device=CPU)
     last = (tmp_path / "log.jsonl").read_text(encoding="utf-8").splitlines()[-1]
     assert json.loads(last)["verdict"] > 0
