@@ -28,8 +28,8 @@ FRAMING = (("close-up", 0.75), ("head and shoulders", 1.25), ("medium close-up",
            ("upper body", 3.9), ("medium wide", 4.6))  # fmt: skip
 CLOSE = 0.5  # of the picture's height: a face as large is a close-up whatever it belongs to
 # forehead to chin and bridge to base of the nose, over the distance of the face's edges, of a
-# person; animals, dolls and big-headed figures have less
-TALL, NOSE_LONG = 1.06, 0.3
+# person of such proportions: cats, otters and dolls have rounder faces, babies shorter noses
+TALL, NOSE_LONG = 1.0, 0.3
 BRIDGE, BASE = 168, 2  # landmarks at the ends of the nose
 WHOLE = 8.5  # face heights under the chin from which anybody is seen whole; a child is from 5
 TIGHT = 0.68  # of the picture's height: a face larger than that fills it
