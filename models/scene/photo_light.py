@@ -252,6 +252,8 @@ def _warmth(portrait: Portrait, head: HeadModel) -> list[Fact]:
     towards = _towards_orange(lab[seen])
     a = float(lab[seen][:, 1].mean())
     warm = towards > WARM and a > GREENISH
+    if towards > WARM and not warm:
+        return []
     value = "warm" if warm else "cool" if towards < COOL else "neutral"
     if value != "neutral" and not _of_one_kind(lab[seen], warm):
         return []
