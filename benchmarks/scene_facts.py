@@ -96,7 +96,12 @@ def _judged(studio: Studio, path: Path, portrait: Portrait, kind: str) -> dict[s
         seen = prepare_portrait(variation.picture, landmarker=studio.landmarker, head=studio.head)
     except ValueError:
         return row  # the change hid the face
-    facts = measure(portrait=seen, head=studio.head, astray=studio.landmarker.astray(seen))
+    facts = measure(
+        portrait=seen,
+        head=studio.head,
+        astray=studio.landmarker.astray(seen),
+        unsteady=studio.landmarker.unsteady(seen),
+    )
     told = facts.value(variation.subject)
     why = [fact.measured for fact in facts.facts if fact.subject == variation.subject]
     why += [line for line in facts.remarks if line.startswith(variation.subject)]

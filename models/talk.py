@@ -232,6 +232,7 @@ def see(
         portrait=portrait,
         head=head,
         astray=landmarker.astray(portrait),
+        unsteady=landmarker.unsteady(portrait),
         speech=(waveform, sample_rate),
         emotion=emotion,
         text=text,

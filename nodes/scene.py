@@ -112,15 +112,17 @@ def gather_facts(
     text: str, notes: str, portrait: Portrait | None, audio: Audio | None, emotion: Emotion | None
 ) -> Facts:
     """Everything that can be measured on what is connected."""
-    faces, astray = None, 0.0
+    faces, astray, unsteady = None, 0.0, 0.0
     if portrait is not None:
         landmarker = host.load(FaceLandmarker.from_checkpoint())
-        faces, astray = len(landmarker.faces(portrait.source)), landmarker.astray(portrait)
+        faces = len(landmarker.faces(portrait.source))
+        astray, unsteady = landmarker.astray(portrait), landmarker.unsteady(portrait)
     return measure(
         portrait=portrait,
         head=HeadModel.from_checkpoint() if portrait is not None else None,
         people=faces,
         astray=astray,
+        unsteady=unsteady,
         speech=one_speech(audio) if audio is not None else None,
         emotion=emotion,
         text=text,

@@ -25,6 +25,11 @@ PRESENCE = 0.5  # below, the mesh network sees no face
 _PASSES = 3  # of the mesh network over a photo, each in the region that the one before found
 _MOST_FACES = 32  # of one picture, the largest ones
 _CHUNK = 16  # video frames in one pass
+# regions beside the one of a face: times its side, radians, sides to the right and down
+_ASIDE = ((1.2, 0.0, 0.0, 0.0), (0.87, 0.0, 0.0, 0.0), (1.0, 0.3, 0.0, 0.0), (1.0, -0.3, 0.0, 0.0),
+          (1.0, 0.0, 0.08, 0.0), (1.0, 0.0, -0.08, 0.0), (1.0, 0.0, 0.0, 0.08),
+          (1.0, 0.0, 0.0, -0.08))  # fmt: skip
+_EDGES = (234, 454)  # landmarks at the edges of the face
 
 
 class FaceLandmarker(nn.Module):
@@ -108,6 +113,34 @@ class FaceLandmarker(nn.Module):
             return math.inf
         away = (found[0].landmarks[:, :2] - points).norm(dim=1).mean()
         return float(away / (high[0] - low[0]))
+
+    @torch.inference_mode()
+    def unsteady(self, portrait: Portrait) -> float:
+        """How far a portrait's landmarks move when it is looked at from a little beside.
+
+        In regions a little larger, smaller, turned or moved a person's landmarks stay where they
+        are; on an animal, a toy or a face that is hardly seen they wander.
+
+        Args:
+            portrait: With its picture.
+
+        Returns:
+            Mean distance in widths of the face.
+        """
+        points = portrait.landmarks[:, :2] @ portrait.to_source[:, :2].T + portrait.to_source[:, 2]
+        region = region_of_landmarks(points[None])[0]
+        regions = region.expand(len(_ASIDE) + 1, 4).clone()
+        grown, turned, across, down = region.new_tensor([(1.0, 0.0, 0.0, 0.0), *_ASIDE]).unbind(1)
+        regions[:, 0] += across * region[2]
+        regions[:, 1] += down * region[2]
+        regions[:, 2] *= grown
+        regions[:, 3] += turned
+        levels = halvings(self._pictures(portrait.source[None]))
+        levels = [level.expand(len(regions), -1, -1, -1) for level in levels]
+        landmarks, _ = self._mesh(levels, regions)
+        away = (landmarks[1:, :, :2] - landmarks[0, :, :2]).norm(dim=2).mean()
+        left, right = points[list(_EDGES)]
+        return float(away / (right - left).norm().clamp_min(1e-3))
 
     @torch.inference_mode()
     def track(

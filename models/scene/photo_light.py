@@ -32,6 +32,10 @@ DARK, BRIGHT = 0.26, 0.62  # mean of the picture's pixel values
 WARM, COOL = 9.0, -3.0  # of the picture's mean CIELAB towards orange, away from the face
 BLACK = 15.0  # CIELAB lightness under which a pixel has no colour
 ENOUGH = 0.05  # of the picture must have one
+FILLED = 0.5  # of the picture that is face, where its skin tells the warmth
+# of that skin's mean CIELAB, towards orange, and its b: 140 faces under ordinary light have -8 to
+# 35 and -3 to 28, a lamp adds some 18, a blue sky takes as much
+SKIN_WARM, SKIN_COOL = 36.0, -3.0
 GREENISH = -3.0  # of CIELAB's a: what lies below is green rather than warm
 COLOURED = 10.0  # CIELAB chroma of a pixel that counts as a colour
 WARM_HUES, COOL_HUES = (0.0, 105.0), (170.0, 300.0)  # degrees of CIELAB's hue
@@ -42,7 +46,7 @@ GREENER = 1.2  # green pixels over warm ones, up to which it may be warm
 
 def light_facts(portrait: Portrait, head: HeadModel) -> list[Fact]:
     """Light, brightness and warmth, as far as they can be told."""
-    return [*_light(portrait, head), *_brightness(portrait), *_warmth(portrait)]
+    return [*_light(portrait, head), *_brightness(portrait), *_warmth(portrait, head)]
 
 
 def to_linear(pixels: Tensor) -> Tensor:
@@ -68,6 +72,13 @@ def to_lab(pixels: Tensor) -> Tensor:
     root = torch.where(xyz > 0.008856, xyz.clamp_min(1e-9) ** (1 / 3), 7.787 * xyz + 16 / 116)
     x, y, z = root.unbind(-1)
     return torch.stack((116 * y - 16, 500 * (x - y), 200 * (y - z)), -1)
+
+
+def sampled(image: Tensor, places: Tensor) -> Tensor:
+    """Pixels [N, 3] of an image at places [N, 2] in px."""
+    grid = places[None, None] / image.shape[0] * 2 - 1
+    planes = image.permute(2, 0, 1)[None]
+    return F.grid_sample(planes, grid, align_corners=False)[0, :, 0].T
 
 
 def shading(portrait: Portrait, head: HeadModel) -> tuple[float, float, float]:
@@ -233,14 +244,16 @@ def small_lab(portrait: Portrait, side: int = 96) -> tuple[Tensor, Tensor]:
     return to_lab(small), face
 
 
-def _warmth(portrait: Portrait) -> list[Fact]:
+def _warmth(portrait: Portrait, head: HeadModel) -> list[Fact]:
     lab, face = small_lab(portrait)
     seen = ~face & (lab[..., 0] > BLACK)  # black has no warmth, however much of it there is
     if float(seen.sum()) < ENOUGH * face.numel():
-        return []
-    a, b = lab[seen][:, 1:].mean(0).tolist()
-    towards = 0.4 * a + 0.92 * b  # orange lies at about 67° of CIELAB's hue
+        return _skin_warmth(portrait, head) if float(face.double().mean()) > FILLED else []
+    towards = _towards_orange(lab[seen])
+    a = float(lab[seen][:, 1].mean())
     warm = towards > WARM and a > GREENISH
+    if towards > WARM and not warm:
+        return []
     value = "warm" if warm else "cool" if towards < COOL else "neutral"
     if value != "neutral" and not _of_one_kind(lab[seen], warm):
         return []
@@ -252,6 +265,34 @@ def _warmth(portrait: Portrait) -> list[Fact]:
             measured=f"around the face colours lie {towards:+.0f} CIELAB units towards orange",
             confidence=sureness(towards, edge, 6.0),
         )
+    ]
+
+
+def _towards_orange(lab: Tensor) -> float:
+    """How far the mean of CIELAB colours [n, 3] lies towards orange."""
+    a, b = lab[:, 1:].mean(0).tolist()
+    return float(0.4 * a + 0.92 * b)  # orange lies at about 67° of CIELAB's hue
+
+
+def _skin_warmth(portrait: Portrait, head: HeadModel) -> list[Fact]:
+    """Warm or cool, of a face that fills the picture, where its skin has such a light on it."""
+    points, _ = _skin(portrait, head)
+    lab = to_lab(sampled(portrait.image, points))
+    lab = lab[lab[:, 0] > BLACK]
+    if not len(lab):
+        return []
+    towards, blueish = _towards_orange(lab), float(lab[:, 2].mean())
+    if SKIN_COOL <= blueish and towards <= SKIN_WARM:
+        return []
+    value, apart = (
+        ("cool", SKIN_COOL - blueish) if blueish < SKIN_COOL else ("warm", towards - SKIN_WARM)
+    )
+    measured = (
+        f"the skin, which fills the picture, lies {towards:+.0f} CIELAB units towards orange and "
+        f"{-blueish:+.0f} towards blue"
+    )
+    return [
+        Fact(subject="warmth", value=value, measured=measured, confidence=sureness(apart, 0.0, 6.0))
     ]
 
 

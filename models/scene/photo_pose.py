@@ -9,7 +9,6 @@ import math
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..head import rotation_angles
@@ -17,7 +16,7 @@ from ..landmarks import EYES, MOUTH_CORNERS
 from ..types import ARKIT_INDEX, Portrait
 from .fact import Fact, face_width, sureness
 from .panels import panels
-from .photo_light import brightness, to_lab
+from .photo_light import brightness, sampled, to_lab
 
 FOREHEAD, CHIN = 10, 152  # landmarks at the ends of the face's height
 NOSE = 1  # landmark at its tip
@@ -27,6 +26,11 @@ NOSE = 1  # landmark at its tip
 # feet of one who stands 8.5.
 FRAMING = (("close-up", 0.75), ("head and shoulders", 1.25), ("medium close-up", 1.7),
            ("upper body", 3.9), ("medium wide", 4.6))  # fmt: skip
+CLOSE = 0.5  # of the picture's height: a face as large is a close-up whatever it belongs to
+# forehead to chin and bridge to base of the nose, over the distance of the face's edges, of a
+# person of such proportions: cats, otters and dolls have rounder faces, babies shorter noses
+TALL, NOSE_LONG = 1.0, 0.3
+BRIDGE, BASE = 168, 2  # landmarks at the ends of the nose
 WHOLE = 8.5  # face heights under the chin from which anybody is seen whole; a child is from 5
 TIGHT = 0.68  # of the picture's height: a face larger than that fills it
 # face heights under the chin: up to the first of an extreme close-up, from the last of a close-up
@@ -60,19 +64,34 @@ SMALLEST = 64.0  # px, width of a face whose eyes and mouth are told
 LIPS = ((37, 82, 87, 84), (0, 13, 14, 17), (267, 312, 317, 314))
 GAPE = 0.25  # of the way from lip to lip that is less than half as bright, in a mouth not closed
 JAW = 0.32  # jawOpen of an open mouth: lips that show closed teeth are none
+# or else half of what is seen between the lips has less than 0.6 of the brightness of its lightest
+# place: closed teeth are light all the way
+HOLLOW, TEETH = 0.5, 0.6
 GAPING = 0.45  # distance of the lips over the mouth's width that no closed teeth fill
 SMILE = 0.33  # mean of both mouthSmile
 
 
-def pose_facts(portrait: Portrait) -> list[Fact]:
-    """Framing, face size, turn, tilt, nod, eyes, mouth and smile, as far as they can be told."""
-    facts = [*_framing(portrait), *_size(portrait), *_pose(portrait)]
+def pose_facts(portrait: Portrait, *, person: bool = True) -> list[Fact]:
+    """Framing, face size, turn, tilt, nod, eyes, mouth and smile, as far as they can be told.
+
+    Args:
+        portrait: The picture.
+        person: Whether the face is surely a person's, with a person's body under it.
+    """
+    facts = [*_framing(portrait, person), *_size(portrait), *_pose(portrait)]
     if face_width(portrait) >= SMALLEST:
         if inside(portrait, [k for eye in EYES for k in eye.loop]):
             facts += _eyes(portrait)
         if inside(portrait, [k for way in LIPS for k in way[1:3]]):
             facts += _mouth(portrait)
     return facts
+
+
+def human(portrait: Portrait) -> bool:
+    """Whether face and nose are as long as a person's."""
+    points = portrait.landmarks[[FOREHEAD, CHIN, BRIDGE, BASE, *EDGES], :3]
+    height, nose, width = (points[0::2] - points[1::2]).norm(dim=1).tolist()
+    return bool(height > TALL * width and nose > NOSE_LONG * width)
 
 
 def face_height(portrait: Portrait) -> float:
@@ -90,8 +109,11 @@ def _in_source(portrait: Portrait, points: Tensor) -> Tensor:
     return points @ portrait.to_source[:, :2].T + portrait.to_source[:, 2]
 
 
-def _framing(portrait: Portrait) -> list[Fact]:
-    """How much of the body is shown; nothing of a face that lies, or in a collage."""
+def _framing(portrait: Portrait, person: bool) -> list[Fact]:
+    """How much of the body is shown; nothing of a face that lies, or in a collage.
+
+    It is counted in a person's proportions: of what may be none, only close-ups are told.
+    """
     _, _, roll = rotation_angles(portrait.head.rotation)
     if abs(math.degrees(float(roll))) > LYING or panels(portrait.source):
         return []
@@ -108,6 +130,8 @@ def _framing(portrait: Portrait) -> list[Fact]:
     sure = sureness(math.log(max(under, 0.05)), math.log(nearest), 0.4)
     if share > TIGHT and under < NECK:
         name, sure = "extreme close-up", sureness(share, TIGHT, 0.2)
+    if not person and (name not in ("close-up", "extreme close-up") or share < CLOSE):
+        return []
     size = f"the face is {100 * share:.0f} % of the picture's height"
     return [
         Fact(
@@ -236,15 +260,8 @@ def _pixels_at_eyes(portrait: Portrait) -> Tensor:
         corners = points[[eye.upper[0], eye.upper[-1]]]
         white = iris + 0.62 * (corners - iris)
         places = torch.stack((iris, *white, points[under], points[cheek]))
-        out.append(_sampled(portrait.image, places))
+        out.append(sampled(portrait.image, places))
     return torch.stack(out)
-
-
-def _sampled(image: Tensor, places: Tensor) -> Tensor:
-    """Pixels [N, 3] of an image at places [N, 2] in px."""
-    grid = places[None, None] / image.shape[0] * 2 - 1
-    planes = image.permute(2, 0, 1)[None]
-    return F.grid_sample(planes, grid, align_corners=False)[0, :, 0].T
 
 
 def _eyes(portrait: Portrait) -> list[Fact]:
@@ -285,9 +302,20 @@ def dark_between(portrait: Portrait) -> float:
     for way in LIPS:
         upper, lower = portrait.landmarks[list(way), :2].view(2, 2, 2).mean(1)
         places = upper + (lower - upper) * torch.linspace(0.0, 1.0, 21)[:, None]
-        at = brightness(_sampled(portrait.image, places))
+        at = brightness(sampled(portrait.image, places))
         shares.append(float((at < 0.5 * torch.minimum(at[0], at[-1])).double().mean()))
     return max(shares)
+
+
+def hollow(portrait: Portrait) -> float:
+    """Share of what is seen between the inner lips that is no teeth, if there are any."""
+    shares = []
+    for _, upper, lower, _ in LIPS:
+        first, last = portrait.landmarks[[upper, lower], :2]
+        places = first + (last - first) * torch.linspace(0.12, 0.88, 21)[:, None]
+        at = brightness(sampled(portrait.image, places))
+        shares.append(float((at < TEETH * at.max()).double().mean()))
+    return sum(shares) / len(shares)
 
 
 def inside(portrait: Portrait, points: Sequence[int]) -> bool:
@@ -304,7 +332,10 @@ def _mouth(portrait: Portrait) -> list[Fact]:
     own = portrait.head.expression
     unclear = SHUT < gap < PARTED or AJAR < gap < OPEN
     unclear |= gap <= SHUT and dark_between(portrait) > GAPE
-    unclear |= OPEN <= gap < GAPING and float(own[ARKIT_INDEX["jawOpen"]]) < JAW
+    if OPEN <= gap < GAPING and float(own[ARKIT_INDEX["jawOpen"]]) < JAW:
+        unclear |= hollow(portrait) < HOLLOW
+    # where the edge cuts off a lip, it may be farther away than it seems
+    unclear |= gap < OPEN and not inside(portrait, [k for way in LIPS for k in way])
     if not unclear and not (gap < OPEN and abs(yaw) > ASIDE):
         value = "closed" if gap <= SHUT else "parted" if gap <= AJAR else "open"
         edge = min(((SHUT + PARTED) / 2, (AJAR + OPEN) / 2), key=lambda one: abs(gap - one))

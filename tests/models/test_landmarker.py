@@ -147,6 +147,14 @@ def test_a_face_is_found_again_in_its_place(landmarker, sample):
     assert landmarker.astray(grey) == math.inf
 
 
+def test_landmarks_of_a_person_stay_where_they_are_looked_at_from_beside(landmarker, sample):
+    head = HeadModel.from_checkpoint()
+    portrait = prepare_portrait(sample, landmarker=landmarker, head=head)
+    assert landmarker.unsteady(portrait) < 0.012
+    noise = torch.rand(sample.shape, generator=torch.Generator().manual_seed(0))
+    assert landmarker.unsteady(replace(portrait, source=noise)) > 0.024
+
+
 def test_two_faces_largest_first(landmarker, sample):
     both = torch.zeros(400, 700, 3)
     both[:200, :200] = resized(sample, 200, 200)

@@ -22,7 +22,13 @@ from synchrorama.models.scene.photo_backdrop import (
     colour_name,
     edge_blur,
 )
-from synchrorama.models.scene.photo_light import cheeks, halves, light_facts, to_lab
+from synchrorama.models.scene.photo_light import (
+    brightness,
+    cheeks,
+    halves,
+    light_facts,
+    to_lab,
+)
 from synchrorama.models.scene.photo_pose import GAPE, dark_between, face_height, pose_facts
 from synchrorama.models.scene.voice import voice_facts
 from synchrorama.models.types import ARKIT_INDEX, EMOTIONS, Emotion
@@ -259,6 +265,40 @@ def test_framing_is_told_by_what_lies_under_the_chin(portrait, under, told):
     assert values(pose_facts(replace(portrait, source=tall))).get("framing") == told
 
 
+def with_room(portrait, under):
+    """The picture with as many face heights under the chin."""
+    face = face_height(portrait)
+    at = portrait.to_source[1]
+    chin = float(portrait.landmarks[152, :2] @ at[:2] + at[2])
+    height = round(chin + under * face)
+    source = F.pad(portrait.source, (0, 0, 0, 0, 0, height))[:height]
+    return replace(portrait, source=source)
+
+
+@pytest.mark.parametrize(
+    ("under", "told", "of_none"),
+    [(2.8, "upper body", ""), (1.0, "head and shoulders", ""), (0.5, "close-up", "close-up")],
+)
+def test_framing_needs_a_person(portrait, head, under, told, of_none):
+    """But for a close-up of a face that fills half of the height."""
+    picture = with_room(portrait, under)
+    facts = measure(portrait=picture, head=head, unsteady=0.01)
+    assert facts.value("framing") == told
+    facts = measure(portrait=picture, head=head, unsteady=0.03)
+    assert facts.value("framing") == of_none
+    assert "this may be no person: landmarks move by 3.0 %" in facts.report()
+
+
+@pytest.mark.parametrize("ends", [(photo_pose.FOREHEAD, photo_pose.CHIN), (168, 2)])
+def test_a_round_face_and_a_short_nose_are_no_persons(portrait, ends):
+    """As of a bear, or of a doll."""
+    assert photo_pose.human(portrait)
+    short = portrait.landmarks.clone()
+    first, second = ends
+    short[first] = short[second] + 0.8 * (short[first] - short[second])
+    assert not photo_pose.human(replace(portrait, landmarks=short))
+
+
 @pytest.mark.parametrize(("yaw", "roll", "told"), [(5, 12, True), (35, 12, False), (35, 30, True)])
 def test_a_head_that_is_turned_and_raised_is_not_told_as_tilted(portrait, yaw, roll, told):
     turned = rotation_matrix(torch.tensor([0.0, math.radians(yaw), math.radians(roll)]))
@@ -289,6 +329,32 @@ def test_teeth_behind_parted_lips_are_no_open_mouth(portrait, monkeypatch, jaw, 
     assert values(pose_facts(smiling)).get("mouth", "") == told
 
 
+@pytest.mark.parametrize(("lower", "told"), [(0.9, ""), (0.1, "open")])
+def test_a_mouth_that_is_not_full_of_teeth_is_open(portrait, monkeypatch, lower, told):
+    """However little the jaw seems lowered, as in drawings and in laughs."""
+    monkeypatch.setattr(photo_pose, "mouth_opening", lambda landmarks: 0.3)
+    points, image = portrait.landmarks.clone(), portrait.image.clone()
+    for _, above, below, _ in photo_pose.LIPS:
+        points[above, 1] -= 15.0
+        points[below, 1] += 15.0
+    top, middle, bottom = (
+        round(float(y)) for y in (points[13, 1], points[14, 1] - 15.0, points[14, 1])
+    )
+    image[top - 2 : middle] = 0.9
+    image[middle - 8 : bottom + 3] = lower
+    laughing = replace(portrait, landmarks=points, image=image)
+    assert values(pose_facts(laughing)).get("mouth", "") == told
+
+
+@pytest.mark.parametrize(("gap", "told"), [(0.01, ""), (0.18, ""), (0.5, "open")])
+def test_lips_that_the_edge_cuts_may_be_farther_apart(portrait, monkeypatch, gap, told):
+    monkeypatch.setattr(photo_pose, "mouth_opening", lambda landmarks: gap)
+    across = portrait.to_source[1]
+    inner, outer = (portrait.landmarks[[14, 17], :2] @ across[:2] + across[2]).tolist()
+    cut = replace(portrait, source=portrait.source[: round((inner + outer) / 2)])
+    assert values(pose_facts(cut)).get("mouth", "") == told
+
+
 @pytest.mark.parametrize(("gap", "told"), [(0.01, "closed"), (0.09, ""), (0.18, "parted")])
 def test_lips_that_are_nearly_closed_are_not_told_as_parted(portrait, monkeypatch, gap, told):
     monkeypatch.setattr(photo_pose, "mouth_opening", lambda landmarks: gap)
@@ -317,10 +383,35 @@ def test_brightness(portrait, head, gain, value):
     assert values(light_facts(changed, head))["brightness"] == value
 
 
-@pytest.mark.parametrize(("gains", "value"), [((1.2, 1.0, 0.6), "warm"), ((0.7, 1.0, 1.3), "cool")])
+@pytest.mark.parametrize(
+    ("gains", "value"),
+    [((1.2, 1.0, 0.6), "warm"), ((0.7, 1.0, 1.3), "cool"), ((0.9, 1.1, 0.4), "")],
+)
 def test_warmth(portrait, head, gains, value):
+    """A greenish yellow is neither warm nor neutral."""
     changed = replace(portrait, source=(portrait.source * torch.tensor(gains)).clamp(0, 1))
-    assert values(light_facts(changed, head))["warmth"] == value
+    assert values(light_facts(changed, head)).get("warmth", "") == value
+
+
+@pytest.mark.parametrize(
+    ("gains", "value"),
+    [((1.0, 0.9, 0.85), ""), ((1.4, 0.9, 0.4), "warm"), ((0.7, 0.8, 1.0), "cool")],
+)
+def test_of_a_face_that_fills_the_picture_the_skin_tells_the_warmth(portrait, head, gains, value):
+    places = portrait.landmarks[:, :2] @ portrait.to_source[:, :2].T + portrait.to_source[:, 2]
+    (left, top), (right, bottom) = places.amin(0).tolist(), places.amax(0).tolist()
+    in_x, in_y = 0.2 * (right - left), 0.2 * (bottom - top)
+    left, top = round(left + in_x), round(top + in_y)
+    source = portrait.source[top : round(bottom - in_y), left : round(right - in_x)]
+    shift = torch.tensor([[0.0, 0.0, left], [0.0, 0.0, top]])
+    grey = brightness(portrait.image)[..., None]
+    near = replace(
+        portrait,
+        source=source,
+        to_source=portrait.to_source - shift,
+        image=(grey * torch.tensor(gains)).clamp(0, 1),
+    )
+    assert values(light_facts(near, head)).get("warmth", "") == value
 
 
 def test_a_few_hairs_before_a_plain_wall_are_no_sharp_background(portrait):
