@@ -1,7 +1,7 @@
 """The inside of the mouth: the head's own teeth and tongue, lit like the photo, behind the lips.
 
 A photo with an open mouth keeps its own teeth: what it shows between its lips rides with the
-skull, and only what it does not show is painted.
+skull, and half with a lip that comes down; only what it does not show is painted.
 
 Shapes: B frames, H W crop px, h w px of the mouth's window, Q vertices of teeth and tongue.
 """
@@ -44,8 +44,15 @@ NOSE = 2  # landmark under it
 # An opening jaw draws the upper lip of the parametric head down by up to 6 mm, and would hide teeth
 # that photos of open mouths show: they come along by so much of it.
 HANG = 0.75
+HANG_OWN = 0.5
+# A photo's own teeth do so by HANG_OWN, as far as it shows teeth and not the dark: mean brightness
+# between its lips over that of the skin, from which they begin to, and from which they do.
+SHOWN_FROM, SHOWN_TO = 0.6, 0.85
 FILLED = 0.65  # of the gap between the lips that upper teeth fill at most,
-FULL_SMILE = 0.4  # unless somebody smiles by so much
+FILLED_WIDE = 0.15  # or of a wide one,
+FULL_SMILE = 0.4  # unless they are bared by so much
+WIDE_FROM, WIDE_TO = 0.2, 0.45  # mouth widths of a gap that begins to be wide, and of a wide one
+DROPPED = 0.5  # smile that bares nothing in a wide mouth
 REACHES = (0.28, 0.16, 0.16)  # head units into the mouth to which light falls on each of PARTS
 PEEK, PEEK_PIXELS = 1.5, 12  # px between lips, and pixels, from which a photo's teeth are looked at
 TEETH_LIT = 0.6  # share of the light that teeth behind parted lips get
@@ -99,6 +106,9 @@ class Mouth:
         self.crevices = _crevices().to(device)
         light = _light(image, portrait.landmarks.to(device))
         self.light = self._as_bright_as_seen(image, light)
+        self.hang = HANG
+        if mesh.is_open:
+            self.hang = HANG_OWN * self._shown_teeth(image, portrait.landmarks)
         self.photo = self._photo_mouth(image)
         self.own_gap = float(mesh.photo_gap[2:7].mean()) if mesh.is_open else 0.0
 
@@ -132,14 +142,14 @@ class Mouth:
         patch += near[..., None] * (carry_over_edge(patch, inside, SEAM) - patch)
         alpha = (inside + 0.5).clamp(0, 1) * (gap / 1.0).clamp(0, 1)[:, None, None]
         teeth = self.closed + torch.einsum("bc,cqd->bqd", coefficients, self.moves)
-        if not self.mesh.is_open:  # a photo's own teeth stay on the skull
-            hang = HANG * self._lowered(points)
-            teeth += hang[:, None, None] * self.upper[:, None] * self.mesh.down
+        hang = self.hang * self._lowered(points)
+        teeth += hang[:, None, None] * self.upper[:, None] * self.mesh.down
         teeth = self.mesh.turn_head(teeth, rotation, translation)
-        corners = [ARKIT_INDEX["mouthSmileLeft"], ARKIT_INDEX["mouthSmileRight"]]
-        smile = coefficients[:, corners].mean(1).clamp(0, 1)[:, None, None]
+        wide = ((gap / self.mesh.mouth_width - WIDE_FROM) / (WIDE_TO - WIDE_FROM)).clamp(0, 1)
+        bared = _bared(coefficients, wide)
+        smile = bared[:, None, None]
         if not self.mesh.is_open:
-            teeth = self._above_the_gap(teeth, points, gap, smile[:, 0, 0])
+            teeth = self._above_the_gap(teeth, points, gap, bared, wide)
         colour = self._interior(teeth, smile, left, top, width, height)
         reach = 0.05 * self.mesh.mouth_width
         shade = 0.6 + 0.4 * (inside / reach).clamp(0, 1).sqrt()  # lips keep light out
@@ -169,14 +179,17 @@ class Mouth:
         loop = torch.cat((right, upper, left, lower.flip(1)), 1)
         return loop, (gap - line).clamp(min=0)[:, 2:7].mean(1)
 
-    def _above_the_gap(self, teeth: Tensor, points: Tensor, gap: Tensor, smile: Tensor) -> Tensor:
+    def _above_the_gap(
+        self, teeth: Tensor, points: Tensor, gap: Tensor, bared: Tensor, wide: Tensor
+    ) -> Tensor:
         """Teeth [B, Q, 3] whose upper ones leave a dark part of a gap [B] under them.
 
-        In a smile [B] they may fill it.
+        The wider [B] the larger that part; where teeth are bared [B] they may fill it.
         """
         lip = (points[:, list(UPPER_LIP[0][2:7])] @ self.mesh.down).mean(1)
         edge = (teeth[:, self.incisors] @ self.mesh.down).amax(1)
-        over = (edge - lip - FILLED * gap).clamp(min=0) * (1 - smile / FULL_SMILE).clamp(min=0)
+        filled = FILLED + (FILLED_WIDE - FILLED) * wide
+        over = (edge - lip - filled * gap).clamp(min=0) * (1 - bared / FULL_SMILE).clamp(min=0)
         return teeth - over[:, None, None] * self.upper[:, None] * self.mesh.down
 
     def _lowered(self, points: Tensor) -> Tensor:
@@ -223,6 +236,16 @@ class Mouth:
             return light
         teeth = float(seen.mean(1).quantile(0.8)) / (TEETH_LIT * sum(ALBEDO[2]) / 3)
         return light * max(1.0, min(teeth / float(light.mean()), MOST_LIGHT))
+
+    def _shown_teeth(self, image: Tensor, landmarks: Tensor) -> float:
+        """How far what a photo [H, W, 3] shows between its lips is teeth, 0..1."""
+        loop = smooth_loop(self.mesh.rest[None, list(INNER_LIPS), :2], 3)
+        seen = image[signed_distance(loop, 0, 0, self.size, self.size)[0] > 1]
+        if not len(seen):
+            return 0.0
+        skin = float(_at(image, landmarks[list(SKIN)]).median(0).values.mean())
+        bright = float(seen.mean()) / max(skin, 0.02)
+        return min(max((bright - SHOWN_FROM) / (SHOWN_TO - SHOWN_FROM), 0.0), 1.0)
 
     def _photo_mouth(self, image: Tensor) -> Tensor | None:
         """The photo, and what it shows of the mouth's inside on skull and jaw: [1, 5, H, W]."""
@@ -278,6 +301,16 @@ class Mouth:
         if not self.has_lower_teeth:
             jaw = jaw * (1 - drop.norm(dim=1) / RIM).clamp(min=0)[:, None, None, None]
         return colour * (1 - skull - jaw) + on_skull[..., :3] * skull + on_jaw[..., :3] * jaw
+
+
+def _bared(coefficients: Tensor, wide: Tensor) -> Tensor:
+    """How far a smile draws the lips off the teeth, [B] 0..1, of coefficients [B, 52].
+
+    What little smile there is in a mouth that is wide open bares nothing.
+    """
+    corners = [ARKIT_INDEX["mouthSmileLeft"], ARKIT_INDEX["mouthSmileRight"]]
+    smile = coefficients[:, corners].mean(1)
+    return ((smile - DROPPED * wide) / (1 - DROPPED * wide)).clamp(0, 1)
 
 
 def _jaw_line(photo: Tensor, share: Tensor, inside: Tensor) -> float | None:
@@ -346,20 +379,20 @@ def _arch_length(points: Tensor) -> Tensor:
     return torch.stack((length[place] * points[:, 0].sign(), points[:, 1]), 1)
 
 
+def _at(image: Tensor, points: Tensor) -> Tensor:
+    """Pixels [N, 3] of an image [H, W, 3] at points [N, 2 or more] px, at its edge beyond it."""
+    x = points[:, 0].long().clamp(0, image.shape[1] - 1)
+    y = points[:, 1].long().clamp(0, image.shape[0] - 1)
+    return image[y, x]
+
+
 def _light(image: Tensor, landmarks: Tensor) -> Tensor:
     """Colour of the light on the face [3], 1 = a white surface is white.
 
     Brightness from the whites of the eyes, else from the cheeks; tint from how the cheeks differ
     from skin under white light.
     """
-    height, width = image.shape[:2]
-
-    def at(points: Tensor) -> Tensor:
-        x = points[:, 0].long().clamp(0, width - 1)
-        y = points[:, 1].long().clamp(0, height - 1)
-        return image[y, x]
-
-    skin = at(landmarks[list(SKIN)]).median(0).values.clamp(min=0.02)
+    skin = _at(image, landmarks[list(SKIN)]).median(0).values.clamp(min=0.02)
     tint = skin / skin.mean() / torch.tensor([1.22, 0.96, 0.82], device=image.device)
     tint = (tint / tint.mean()).lerp(torch.ones_like(tint), 0.5)  # part of it is the skin's own
     whites = []
@@ -367,6 +400,6 @@ def _light(image: Tensor, landmarks: Tensor) -> Tensor:
         corners = landmarks[[eye.upper[0], eye.upper[-1]], :2]
         iris = landmarks[eye.iris[0], :2]
         whites.append(torch.cat([corners.lerp(iris, t) for t in (0.3, 0.4, 0.5)]))
-    bright = at(torch.cat(whites)).mean(1).quantile(0.8) / WHITE
+    bright = _at(image, torch.cat(whites)).mean(1).quantile(0.8) / WHITE
     level = torch.maximum(bright, 1.4 * skin.mean()).clamp(0.1, 1.0)
     return level * tint.clamp(0.3, 1.8)

@@ -239,6 +239,36 @@ def test_a_wide_open_mouth_shows_its_upper_teeth(renderer, portrait):
     assert brightness(0.1) > 1.5 * brightness(0.6)
 
 
+@pytest.mark.parametrize(("smile", "least", "most"), [(0.0, 0.0, 0.35), (0.9, 0.7, 1.0)])
+def test_a_wide_mouth_bares_its_teeth_when_it_smiles(renderer, portrait, smile, least, most):
+    """How far down the opening the light of teeth reaches; photos: hardly under the lip."""
+    given = expression(portrait, jawOpen=0.8, mouthSmileLeft=smile, mouthSmileRight=smile)
+    frame, points = drawn(renderer, given), moved(renderer, given)
+    x, top, bottom = int(points[13, 0]), int(points[13, 1]) + 2, int(points[14, 1]) - 2
+    column = frame[top:bottom, x - 4 : x + 5].mean((1, 2))
+    light = column > 0.6 * column.max()
+    assert least <= float(light.float().mean()) <= most
+
+
+def test_a_photos_own_teeth_come_along_with_its_lip(smiling, smile, head, monkeypatch):
+    given = expression(smile, jawOpen=0.95)
+
+    def teeth(renderer):
+        points = moved(renderer, given)
+        x, top, bottom = int(points[13, 0]), int(points[13, 1]) + 1, int(points[14, 1])
+        column = drawn(renderer, given)[top:bottom, x - 4 : x + 5].mean((1, 2))
+        return float(column.sum())
+
+    assert smiling.mouth.hang > 0.3
+    along = teeth(smiling)
+    monkeypatch.setattr(smiling.mouth, "hang", 0.0)
+    assert along > teeth(smiling) + 0.2
+    dark = replace(smile, image=smile.image.clone())
+    x, y = smile.landmarks[list(INNER_LIPS), :2].mean(0).long().tolist()
+    dark.image[y - 12 : y + 13, x - 30 : x + 31] = 0.05
+    assert MotionFrames(head, dark).mouth.hang == 0
+
+
 def test_teeth_that_show_between_parted_lips_say_how_light_it_is(renderer, portrait):
     mouth = renderer.mouth
     dim = torch.full((3,), 0.2)
