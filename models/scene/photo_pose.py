@@ -63,6 +63,8 @@ SMALLEST = 64.0  # px, width of a face whose eyes and mouth are told
 # landmarks from above to below on upper and lower lip: right, in the middle, left
 LIPS = ((37, 82, 87, 84), (0, 13, 14, 17), (267, 312, 317, 314))
 GAPE = 0.25  # of the way from lip to lip that is less than half as bright, in a mouth not closed
+# of a lip's saturation, under which what lies between is teeth; and of lips that have a colour
+PALE, COLOURFUL = 0.75, 0.12
 JAW = 0.32  # jawOpen of an open mouth: lips that show closed teeth are none
 # or else half of what is seen between the lips has less than 0.6 of the brightness of its lightest
 # place: closed teeth are light all the way
@@ -307,6 +309,18 @@ def dark_between(portrait: Portrait) -> float:
     return max(shares)
 
 
+def pale_between(portrait: Portrait) -> bool:
+    """Whether a rim of teeth shows between lips that nearly meet: paler than either lip."""
+    for way in LIPS:
+        upper, lower = portrait.landmarks[list(way), :2].view(2, 2, 2).mean(1)
+        at = sampled(portrait.image, upper + (lower - upper) * torch.linspace(0, 1, 21)[:, None])
+        colour = 1 - at.amin(1) / at.amax(1).clamp_min(0.02)
+        lips = min(float(colour[:4].mean()), float(colour[-4:].mean()))
+        if lips > COLOURFUL and float(colour[5:16].min()) < PALE * lips:
+            return True
+    return False
+
+
 def hollow(portrait: Portrait) -> float:
     """Share of what is seen between the inner lips that is no teeth, if there are any."""
     shares = []
@@ -331,7 +345,7 @@ def _mouth(portrait: Portrait) -> list[Fact]:
     facts = []
     own = portrait.head.expression
     unclear = SHUT < gap < PARTED or AJAR < gap < OPEN
-    unclear |= gap <= SHUT and dark_between(portrait) > GAPE
+    unclear |= gap <= SHUT and (dark_between(portrait) > GAPE or pale_between(portrait))
     if OPEN <= gap < GAPING and float(own[ARKIT_INDEX["jawOpen"]]) < JAW:
         unclear |= hollow(portrait) < HOLLOW
     # where the edge cuts off a lip, it may be farther away than it seems

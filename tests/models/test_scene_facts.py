@@ -29,7 +29,13 @@ from synchrorama.models.scene.photo_light import (
     light_facts,
     to_lab,
 )
-from synchrorama.models.scene.photo_pose import GAPE, dark_between, face_height, pose_facts
+from synchrorama.models.scene.photo_pose import (
+    GAPE,
+    dark_between,
+    face_height,
+    pale_between,
+    pose_facts,
+)
 from synchrorama.models.scene.voice import voice_facts
 from synchrorama.models.types import ARKIT_INDEX, EMOTIONS, Emotion
 
@@ -318,6 +324,18 @@ def test_the_dark_between_lips_is_seen(portrait):
     parted = portrait.image.clone()
     parted[upper[1] - 2 : lower[1] + 3, upper[0] - 3 : upper[0] + 4] = 0.0
     assert dark_between(replace(portrait, image=parted)) > 0.25
+
+
+def test_lips_with_a_rim_of_teeth_between_them_are_not_told_as_closed(portrait):
+    assert values(pose_facts(portrait))["mouth"] == "closed" and not pale_between(portrait)
+    x, y = portrait.landmarks[[13, 14], :2].mean(0).round().int().tolist()
+    image = portrait.image.clone()
+    image[y - 1 : y + 2, x - 6 : x + 7] = image[y - 1 : y + 2, x - 6 : x + 7].mean(2, keepdim=True)
+    rim = replace(portrait, image=image)
+    assert pale_between(rim)
+    assert "mouth" not in values(pose_facts(rim))
+    grey = image.mean(2, keepdim=True).expand_as(image)
+    assert not pale_between(replace(portrait, image=grey))
 
 
 @pytest.mark.parametrize(("jaw", "told"), [(0.5, "open"), (0.2, "")])
