@@ -142,7 +142,7 @@ class Mouth:
         patch += near[..., None] * (carry_over_edge(patch, inside, SEAM) - patch)
         alpha = (inside + 0.5).clamp(0, 1) * (gap / 1.0).clamp(0, 1)[:, None, None]
         teeth = self.closed + torch.einsum("bc,cqd->bqd", coefficients, self.moves)
-        hang = self.hang * self._lowered(points)
+        hang = self.hang * self._lowered(coefficients)
         teeth += hang[:, None, None] * self.upper[:, None] * self.mesh.down
         teeth = self.mesh.turn_head(teeth, rotation, translation)
         wide = ((gap / self.mesh.mouth_width - WIDE_FROM) / (WIDE_TO - WIDE_FROM)).clamp(0, 1)
@@ -192,9 +192,14 @@ class Mouth:
         over = (edge - lip - filled * gap).clamp(min=0) * (1 - bared / FULL_SMILE).clamp(min=0)
         return teeth - over[:, None, None] * self.upper[:, None] * self.mesh.down
 
-    def _lowered(self, points: Tensor) -> Tensor:
-        """How far below the nose the upper lip of [B, N, 3] has come down, [B] px, at least 0."""
+    def _lowered(self, coefficients: Tensor) -> Tensor:
+        """How far below the nose the upper lip has come down, [B] px, at least 0.
+
+        Of coefficients [B, 52], in a head that is not turned: one that is raised foreshortens it.
+        """
         lip = list(UPPER_LIP[0][2:7])
+        still = coefficients.new_zeros(len(coefficients), 3)
+        points = self.mesh(coefficients, still, still)
         now = ((points[:, lip] - points[:, [NOSE]]) @ self.mesh.down).mean(1)
         rest = ((self.mesh.rest[lip] - self.mesh.rest[[NOSE]]) @ self.mesh.down).mean()
         return (now - rest).clamp(min=0)
