@@ -199,7 +199,7 @@ class Mouth:
         """
         lip = list(UPPER_LIP[0][2:7])
         still = coefficients.new_zeros(len(coefficients), 3)
-        points = self.mesh(coefficients, still, still)
+        points: Tensor = self.mesh(coefficients, still, still)
         now = ((points[:, lip] - points[:, [NOSE]]) @ self.mesh.down).mean(1)
         rest = ((self.mesh.rest[lip] - self.mesh.rest[[NOSE]]) @ self.mesh.down).mean()
         return (now - rest).clamp(min=0)
