@@ -134,7 +134,7 @@ def aligned(pictures: Tensor, seen: Tensor, wanted: Tensor) -> Tensor:
 def scenes_apart(drawn: Tensor, target: Tensor, landmarks: Tensor) -> float:
     """How much of mouth and eyes of pictures [T, S, S, 3] uint8 differs coarsely; the worst frame.
 
-    0..1; a mouth that is open in one of them and shut in the other counts little.
+    0..1, of what is left when 16 px are averaged.
     """
     share = weights(landmarks, drawn.shape[1])[:, None]
     off = (drawn.float() - target.float()).permute(0, 3, 1, 2) / 255

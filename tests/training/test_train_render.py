@@ -27,7 +27,13 @@ from synchrorama.training.render import (
     seen_on,
     train,
 )
-from synchrorama.training.render_data import aligned, examples_of_track, tracked_motion
+from synchrorama.training.render_data import (
+    OTHER,
+    aligned,
+    examples_of_track,
+    scenes_apart,
+    tracked_motion,
+)
 from synchrorama.training.render_heads import cast_actor, head_examples, raised_tongue
 from synchrorama.training.render_losses import LossConfig, picture_loss
 from synchrorama.training.render_pairs import reopened_examples
@@ -238,6 +244,16 @@ def test_a_target_is_bent_to_its_wanted_place():
     assert abs(float((share * (columns + 0.5)).sum()) - 33.5) < 0.3
     assert abs(float((share * (rows + 0.5)).sum()) - 30.5) < 0.3
     assert torch.equal(aligned(picture, seen, seen), picture)
+
+
+def test_another_light_is_another_scene_and_another_detail_is_not():
+    points = torch.rand(1, 478, 3, generator=torch.Generator().manual_seed(0)) * 32 + 16
+    grey = torch.full((1, 64, 64, 3), 120, dtype=torch.uint8)
+    fine = grey.clone()
+    fine[:, ::2] += 60
+    fine[:, 1::2] -= 60
+    assert scenes_apart(grey, fine, points) < OTHER / 2
+    assert scenes_apart(grey, grey + 60, points) > 2 * OTHER
 
 
 def test_each_clip_of_a_batch_reads_its_own_reference():
