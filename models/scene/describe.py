@@ -20,7 +20,7 @@ _LIGHT = (("light", 2), ("brightness", 6), ("warmth", 6))
 _AROUND = (("background", 7), ("colours", 10))
 _VOICE = (("rate", 9), ("pauses", 13), ("pitch", 11), ("loudness", 13), ("emphasis", 13))
 NOTES, FELT, SPEAKING, SAID = 0, 1, 2, 8  # ranks of the rest
-ALWAYS = "deformed face, extra faces, text, watermark"
+ALWAYS, ALONE = ("deformed face", "text", "watermark"), "extra faces"
 OPPOSITE = {
     ("eyes", "open"): "closed eyes",
     ("eyes", "closed"): "open eyes",
@@ -159,10 +159,13 @@ def shorten(text: str, limit: int, count: Count) -> str:
 
 
 def _negative(facts: Facts) -> str:
+    """What must not be seen; of several people, some may be what one is not."""
+    if facts.value("people") == "several":
+        return ", ".join(ALWAYS)
     wanted = [
         words for (subject, value), words in OPPOSITE.items() if facts.value(subject) == value
     ]
-    return ", ".join([*wanted, ALWAYS])
+    return ", ".join([*wanted, ALONE, *ALWAYS])
 
 
 def beats(facts: Facts, style: str, words: int) -> tuple[tuple[float, float, str], ...]:

@@ -60,16 +60,22 @@ SHUT, PARTED, AJAR, OPEN = 0.025, 0.12, 0.22, 0.25
 # degrees of yaw beyond which lips that seem closed may be parted, and the face has no size
 ASIDE = 40.0
 SMALLEST = 64.0  # px, width of a face whose eyes and mouth are told
+DOTS = 96.0  # the same of eyes of what may be no person: those of small dolls are dots
 # landmarks from above to below on upper and lower lip: right, in the middle, left
 LIPS = ((37, 82, 87, 84), (0, 13, 14, 17), (267, 312, 317, 314))
+INNER_LIPS = tuple(k for way in LIPS for k in way[1:3])
 GAPE = 0.25  # of the way from lip to lip that is less than half as bright, in a mouth not closed
 # of a lip's saturation, under which what lies between is teeth; and of lips that have a colour
 PALE, COLOURFUL = 0.75, 0.12
 JAW = 0.32  # jawOpen of an open mouth: lips that show closed teeth are none
+# jawOpen that lets a dark gap be an open mouth between AJAR and OPEN, and where the edge cuts it
+LOWERED = 0.25
 # or else half of what is seen between the lips has less than 0.6 of the brightness of its lightest
 # place: closed teeth are light all the way
 HOLLOW, TEETH = 0.5, 0.6
-GAPING = 0.45  # distance of the lips over the mouth's width that no closed teeth fill
+# distance of the lips over the mouth's width that no closed teeth fill; towards it, less and less
+# has to be dark
+GAPING = 0.45
 SMILE = 0.33  # mean of both mouthSmile
 
 
@@ -80,12 +86,14 @@ def pose_facts(portrait: Portrait, *, person: bool = True) -> list[Fact]:
         portrait: The picture.
         person: Whether the face is surely a person's, with a person's body under it.
     """
-    facts = [*_framing(portrait, person), *_size(portrait), *_pose(portrait)]
-    if face_width(portrait) >= SMALLEST:
-        if inside(portrait, [k for eye in EYES for k in eye.loop]):
-            facts += _eyes(portrait)
-        if inside(portrait, [k for way in LIPS for k in way[1:3]]):
-            facts += _mouth(portrait)
+    size = _size(portrait) if person else []
+    facts = [*_framing(portrait, person), *size, *_pose(portrait)]
+    width = face_width(portrait)
+    eyes = [k for eye in EYES for k in eye.loop]
+    if width >= (SMALLEST if person else DOTS) and inside(portrait, eyes):
+        facts += _eyes(portrait)
+    if width >= SMALLEST:
+        facts += _mouth(portrait)
     return facts
 
 
@@ -340,29 +348,11 @@ def inside(portrait: Portrait, points: Sequence[int]) -> bool:
 
 
 def _mouth(portrait: Portrait) -> list[Fact]:
-    gap = mouth_opening(portrait.landmarks)
-    yaw = math.degrees(float(rotation_angles(portrait.head.rotation)[1]))
-    facts = []
+    """How far the lips are apart, and a smile if all of the mouth lies in the picture."""
+    facts = _lips(portrait)
     own = portrait.head.expression
-    unclear = SHUT < gap < PARTED or AJAR < gap < OPEN
-    unclear |= gap <= SHUT and (dark_between(portrait) > GAPE or pale_between(portrait))
-    if OPEN <= gap < GAPING and float(own[ARKIT_INDEX["jawOpen"]]) < JAW:
-        unclear |= hollow(portrait) < HOLLOW
-    # where the edge cuts off a lip, it may be farther away than it seems
-    unclear |= gap < OPEN and not inside(portrait, [k for way in LIPS for k in way])
-    if not unclear and not (gap < OPEN and abs(yaw) > ASIDE):
-        value = "closed" if gap <= SHUT else "parted" if gap <= AJAR else "open"
-        edge = min(((SHUT + PARTED) / 2, (AJAR + OPEN) / 2), key=lambda one: abs(gap - one))
-        facts.append(
-            Fact(
-                subject="mouth",
-                value=value,
-                measured=f"the lips are {gap:.2f} of the mouth's width apart",
-                confidence=sureness(gap, edge, 0.06),
-            )
-        )
     smile = float(own[ARKIT_INDEX["mouthSmileLeft"]] + own[ARKIT_INDEX["mouthSmileRight"]]) / 2
-    if smile > SMILE:
+    if smile > SMILE and inside(portrait, INNER_LIPS):
         facts.append(
             Fact(
                 subject="smile",
@@ -372,3 +362,28 @@ def _mouth(portrait: Portrait) -> list[Fact]:
             )
         )
     return facts
+
+
+def _lips(portrait: Portrait) -> list[Fact]:
+    gap = mouth_opening(portrait.landmarks)
+    yaw = math.degrees(float(rotation_angles(portrait.head.rotation)[1]))
+    jaw = float(portrait.head.expression[ARKIT_INDEX["jawOpen"]])
+    unclear = SHUT < gap < PARTED
+    unclear |= gap <= SHUT and (dark_between(portrait) > GAPE or pale_between(portrait))
+    if AJAR < gap < OPEN or not inside(portrait, INNER_LIPS):
+        unclear |= jaw < LOWERED or hollow(portrait) < HOLLOW
+    elif OPEN <= gap < GAPING and jaw < JAW:
+        unclear |= hollow(portrait) < HOLLOW * (GAPING - gap) / (GAPING - OPEN)
+    # where the edge cuts off a lip, it may be farther away than it seems
+    unclear |= gap <= AJAR and not inside(portrait, [k for way in LIPS for k in way])
+    if unclear or (gap < OPEN and abs(yaw) > ASIDE):
+        return []
+    edge = min(((SHUT + PARTED) / 2, (AJAR + OPEN) / 2), key=lambda one: abs(gap - one))
+    return [
+        Fact(
+            subject="mouth",
+            value="closed" if gap <= SHUT else "parted" if gap <= AJAR else "open",
+            measured=f"the lips are {gap:.2f} of the mouth's width apart",
+            confidence=sureness(gap, edge, 0.06),
+        )
+    ]

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from synchrorama.models.scene.clean import one_line, quoted
 from synchrorama.models.scene.clip_tokens import ClipTokens, split_words
@@ -38,6 +40,13 @@ def rich():
     )  # fmt: skip
 
 
+def test_of_several_people_nothing_unwanted_may_be_true_of_another(rich, clip):
+    others = tuple(fact("people", "several") if f.subject == "people" else f for f in rich.facts)
+    several = replace(rich, facts=others)
+    scene, _ = describe(several, style="natural", limit=0, words=8, count=clip.count)
+    assert scene.negative == "deformed face, text, watermark"
+
+
 def test_sentences(rich, clip):
     scene, remark = describe(rich, style="natural", limit=0, words=8, count=clip.count)
     assert scene.prompt == (
@@ -46,7 +55,7 @@ def test_sentences(rich, clip):
         'black. Speaking fast, happy at first, then very sad, with one pause. Saying "Well, hello. '
         'No.".'
     )
-    assert scene.negative.startswith("closed eyes, ")
+    assert scene.negative == "closed eyes, extra faces, deformed face, text, watermark"
     assert scene.author == "rules"
     assert remark == ""
     assert scene.beats == (

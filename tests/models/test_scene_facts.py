@@ -295,6 +295,17 @@ def test_framing_needs_a_person(portrait, head, under, told, of_none):
     assert "this may be no person: landmarks move by 3.0 %" in facts.report()
 
 
+def test_of_what_may_be_no_person_no_size_and_no_small_eyes_are_told(portrait, monkeypatch):
+    """Small dolls have dots for eyes, and a hat or a bonnet for a hairline."""
+    told = values(pose_facts(portrait))
+    assert "face size" in told and "eyes" in told
+    of_none = values(pose_facts(portrait, person=False))
+    assert "face size" not in of_none and "eyes" in of_none
+    monkeypatch.setattr(photo_pose, "face_width", lambda portrait: 80.0)
+    assert "eyes" in values(pose_facts(portrait))
+    assert "eyes" not in values(pose_facts(portrait, person=False))
+
+
 @pytest.mark.parametrize("ends", [(photo_pose.FOREHEAD, photo_pose.CHIN), (168, 2)])
 def test_a_round_face_and_a_short_nose_are_no_persons(portrait, ends):
     """As of a bear, or of a doll."""
@@ -347,6 +358,14 @@ def test_teeth_behind_parted_lips_are_no_open_mouth(portrait, monkeypatch, jaw, 
     assert values(pose_facts(smiling)).get("mouth", "") == told
 
 
+@pytest.mark.parametrize(("gap", "told"), [(0.26, ""), (0.4, "open")])
+def test_the_wider_the_lips_the_less_has_to_be_dark(portrait, monkeypatch, gap, told):
+    monkeypatch.setattr(photo_pose, "mouth_opening", lambda landmarks: gap)
+    monkeypatch.setattr(photo_pose, "hollow", lambda portrait: 0.3)
+    assert float(portrait.head.expression[ARKIT_INDEX["jawOpen"]]) < photo_pose.JAW
+    assert values(pose_facts(portrait)).get("mouth", "") == told
+
+
 @pytest.mark.parametrize(("lower", "told"), [(0.9, ""), (0.1, "open")])
 def test_a_mouth_that_is_not_full_of_teeth_is_open(portrait, monkeypatch, lower, told):
     """However little the jaw seems lowered, as in drawings and in laughs."""
@@ -364,6 +383,20 @@ def test_a_mouth_that_is_not_full_of_teeth_is_open(portrait, monkeypatch, lower,
     assert values(pose_facts(laughing)).get("mouth", "") == told
 
 
+@pytest.mark.parametrize(
+    ("jaw", "dark", "told"), [(0.3, 0.8, "open"), (0.3, 0.2, ""), (0.1, 0.8, "")]
+)
+def test_between_parted_and_open_the_dark_and_the_jaw_decide(
+    portrait, monkeypatch, jaw, dark, told
+):
+    monkeypatch.setattr(photo_pose, "mouth_opening", lambda landmarks: 0.235)
+    monkeypatch.setattr(photo_pose, "hollow", lambda portrait: dark)
+    expression = portrait.head.expression.clone()
+    expression[ARKIT_INDEX["jawOpen"]] = jaw
+    face = replace(portrait, head=replace(portrait.head, expression=expression))
+    assert values(pose_facts(face)).get("mouth", "") == told
+
+
 @pytest.mark.parametrize(("gap", "told"), [(0.01, ""), (0.18, ""), (0.5, "open")])
 def test_lips_that_the_edge_cuts_may_be_farther_apart(portrait, monkeypatch, gap, told):
     monkeypatch.setattr(photo_pose, "mouth_opening", lambda landmarks: gap)
@@ -371,6 +404,26 @@ def test_lips_that_the_edge_cuts_may_be_farther_apart(portrait, monkeypatch, gap
     inner, outer = (portrait.landmarks[[14, 17], :2] @ across[:2] + across[2]).tolist()
     cut = replace(portrait, source=portrait.source[: round((inner + outer) / 2)])
     assert values(pose_facts(cut)).get("mouth", "") == told
+
+
+@pytest.mark.parametrize(
+    ("gap", "dark", "told"), [(0.3, 0.9, "open"), (0.3, 0.2, ""), (0.18, 0.9, ""), (0.01, 0.0, "")]
+)
+def test_of_a_mouth_that_the_edge_cuts_only_the_dark_is_told(
+    portrait, monkeypatch, gap, dark, told
+):
+    monkeypatch.setattr(photo_pose, "mouth_opening", lambda landmarks: gap)
+    monkeypatch.setattr(photo_pose, "hollow", lambda portrait: dark)
+    across = portrait.to_source[1]
+    lip = float(portrait.landmarks[14, :2] @ across[:2] + across[2])
+    expression = portrait.head.expression.clone()
+    for name in ("jawOpen", "mouthSmileLeft", "mouthSmileRight"):
+        expression[ARKIT_INDEX[name]] = 0.6
+    head = replace(portrait.head, expression=expression)
+    cut = replace(portrait, source=portrait.source[: math.floor(lip) - 1], head=head)
+    seen = values(pose_facts(cut))
+    assert seen.get("mouth", "") == told
+    assert "smile" not in seen
 
 
 @pytest.mark.parametrize(("gap", "told"), [(0.01, "closed"), (0.09, ""), (0.18, "parted")])
