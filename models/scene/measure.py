@@ -22,6 +22,7 @@ ASTRAY = 0.05  # widths of the face by which landmarks found anew may differ
 # the same, by which landmarks move when looked at from beside: a person's mostly within 0.015, of
 # animals and toys none within 0.024
 UNSTEADY = 0.02
+NO_FACE = 0.055  # from which it may be none at all: the back of a head, a ghost with painted eyes
 OF_PICTURE = ("brightness", "warmth", "colours")  # told without a face
 
 
@@ -46,7 +47,8 @@ def measure(
         astray: How far the face's landmarks lie from those found anew, in widths of the face; if
             they differ, it may be no face, and nothing is said of it.
         unsteady: How far the landmarks move when looked at from beside, in widths of the face; if
-            far, it may be no person, and of the framing only close-ups are told.
+            far, it may be no person: of the framing only close-ups are told, and no size; if very
+            far, it may be no face either.
         speech: Waveform [C, S] and sample rate in Hz.
         emotion: What is felt.
         text: What is said: plain text, lines "0:00–0:02 text", SRT or WebVTT.
@@ -71,11 +73,13 @@ def measure(
             *light_facts(portrait, head),
             *backdrop_facts(portrait),
         ]
-    if astray > ASTRAY:
+    if astray > ASTRAY or unsteady > NO_FACE:
         found = [fact for fact in found if fact.subject in OF_PICTURE]
         where = f"{100 * astray:.0f} % of its width away" if math.isfinite(astray) else "nowhere"
+        moved = f"landmarks move by {100 * unsteady:.1f} % when looked at from beside"
         remarks.append(
-            f"face: nothing told of it, it may be none: looked for again it is found {where}."
+            "face: nothing told of it, it may be none: "
+            + (f"looked for again it is found {where}." if astray > ASTRAY else f"{moved}.")
         )
     elif people is not None:
         found.append(

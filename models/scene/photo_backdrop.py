@@ -63,8 +63,10 @@ def colour_name(lightness: float, a: float, b: float) -> str:
         return "olive" if lightness < 65.0 else ""  # khaki to some, cream to others
     if (
         45.0 <= hue < 85.0 and lightness < 58.0 and chroma < (50.0 if lightness < 48.0 else 35.0)
-    ) or (20.0 <= hue < 45.0 and chroma < 32.0):
+    ) or (33.0 <= hue < 45.0 and chroma < 32.0):
         return "brown"
+    if 20.0 <= hue < 33.0 and chroma < 32.0:
+        return ""  # brown to some, dark red to others
     if 298.0 <= hue < 312.0 and chroma < 30.0:
         return ""  # blue to some, purple to others
     bands = ((45.0, "red"), (75.0, "orange"), (105.0, "yellow"), (170.0, "green"),

@@ -436,6 +436,9 @@ def test_of_what_may_be_no_face_nothing_is_told(portrait, head):
     facts = measure(portrait=portrait, head=head, people=1, astray=0.2)
     assert {"brightness"} <= set(values(facts.facts)) <= {"brightness", "warmth", "colours"}
     assert "looked for again it is found 20 % of its width away" in facts.report()
+    wanders = measure(portrait=portrait, head=head, people=1, unsteady=0.08)
+    assert values(wanders.facts) == values(facts.facts)
+    assert "it may be none: landmarks move by 8.0 % when looked at from beside" in wanders.report()
     facts = measure(portrait=portrait, head=head, people=1, astray=math.inf)
     assert "it is found nowhere" in facts.report()
     assert "eyes" in values(measure(portrait=portrait, head=head, astray=0.01).facts)
@@ -576,7 +579,7 @@ def test_every_fact_has_its_measurement(portrait, head):
         ((1, 0.5, 0), "orange"), ((1, 0.9, 0.1), "yellow"), ((0.1, 0.6, 0.1), "green"),
         ((0.1, 0.5, 0.5), "teal"), ((0.1, 0.2, 0.8), "blue"), ((0.5, 0.1, 0.6), "purple"),
         ((1, 0.6, 0.75), "pink"), ((0.4, 0.25, 0.12), "brown"), ((0.93, 0.87, 0.75), "beige"),
-        ((0.42, 0.42, 0.25), "olive"),
+        ((0.42, 0.42, 0.25), "olive"), ((0.30, 0.16, 0.15), ""), ((0.34, 0.08, 0.10), "red"),
     ],
 )  # fmt: skip
 def test_colour_names(rgb, name):
