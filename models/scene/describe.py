@@ -20,7 +20,7 @@ _LIGHT = (("light", 2), ("brightness", 6), ("warmth", 6))
 _AROUND = (("background", 7), ("colours", 10))
 _VOICE = (("rate", 9), ("pauses", 13), ("pitch", 11), ("loudness", 13), ("emphasis", 13))
 NOTES, FELT, SPEAKING, SAID = 0, 1, 2, 8  # ranks of the rest
-ALWAYS, ALONE = ("deformed face", "text", "watermark"), "extra faces"
+ALWAYS = ("deformed face", "text", "watermark")
 OPPOSITE = {
     ("eyes", "open"): "closed eyes",
     ("eyes", "closed"): "open eyes",
@@ -165,7 +165,7 @@ def _negative(facts: Facts) -> str:
     wanted = [
         words for (subject, value), words in OPPOSITE.items() if facts.value(subject) == value
     ]
-    return ", ".join([*wanted, ALONE, *ALWAYS])
+    return ", ".join([*wanted, *ALWAYS])
 
 
 def beats(facts: Facts, style: str, words: int) -> tuple[tuple[float, float, str], ...]:

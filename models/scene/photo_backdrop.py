@@ -56,7 +56,8 @@ def colour_name(lightness: float, a: float, b: float) -> str:
     if any(lightness < dark and chroma < dull for dark, dull in BLACKS):
         return "black"
     if chroma < 9.0:
-        return "white" if lightness > 88.0 else "grey" if chroma < 7.5 else ""
+        cream = lightness > 70.0 and chroma > 3.0 and 20.0 <= hue < 110.0  # grey to some
+        return "white" if lightness > 88.0 else "grey" if chroma < 7.5 and not cream else ""
     if 20.0 <= hue < 95.0 and chroma < 26.0 and lightness > 65.0:
         return "beige"
     if 85.0 <= hue < 120.0 and chroma < 32.0:

@@ -27,6 +27,7 @@ NOSE = 1  # landmark at its tip
 FRAMING = (("close-up", 0.75), ("head and shoulders", 1.25), ("medium close-up", 1.7),
            ("upper body", 3.9), ("medium wide", 4.6))  # fmt: skip
 CLOSE = 0.5  # of the picture's height: a face as large is a close-up whatever it belongs to
+LOOSE = 0.4  # the same: the face of a close-up has at least that, whatever the picture cuts off
 # forehead to chin and bridge to base of the nose, over the distance of the face's edges, of a
 # person of such proportions: cats, otters and dolls have rounder faces, babies shorter noses
 TALL, NOSE_LONG = 1.0, 0.3
@@ -60,7 +61,7 @@ SHUT, PARTED, AJAR, OPEN = 0.025, 0.12, 0.22, 0.25
 # degrees of yaw beyond which lips that seem closed may be parted, and the face has no size
 ASIDE = 40.0
 SMALLEST = 64.0  # px, width of a face whose eyes and mouth are told
-DOTS = 96.0  # the same of eyes of what may be no person: those of small dolls are dots
+DOTS = 96.0  # the same of what may be no person: a small doll's eyes are dots, and a dot its mouth
 # landmarks from above to below on upper and lower lip: right, in the middle, left
 LIPS = ((37, 82, 87, 84), (0, 13, 14, 17), (267, 312, 317, 314))
 INNER_LIPS = tuple(k for way in LIPS for k in way[1:3])
@@ -73,9 +74,7 @@ LOWERED = 0.25
 # or else half of what is seen between the lips has less than 0.6 of the brightness of its lightest
 # place: closed teeth are light all the way
 HOLLOW, TEETH = 0.5, 0.6
-# distance of the lips over the mouth's width that no closed teeth fill; towards it, less and less
-# has to be dark
-GAPING = 0.45
+GAPING = 0.45  # distance of the lips over the mouth's width that no closed teeth fill
 SMILE = 0.33  # mean of both mouthSmile
 
 
@@ -88,11 +87,9 @@ def pose_facts(portrait: Portrait, *, person: bool = True) -> list[Fact]:
     """
     size = _size(portrait) if person else []
     facts = [*_framing(portrait, person), *size, *_pose(portrait)]
-    width = face_width(portrait)
-    eyes = [k for eye in EYES for k in eye.loop]
-    if width >= (SMALLEST if person else DOTS) and inside(portrait, eyes):
-        facts += _eyes(portrait)
-    if width >= SMALLEST:
+    if face_width(portrait) >= (SMALLEST if person else DOTS):
+        if inside(portrait, [k for eye in EYES for k in eye.loop]):
+            facts += _eyes(portrait)
         facts += _mouth(portrait)
     return facts
 
@@ -136,6 +133,8 @@ def _framing(portrait: Portrait, person: bool) -> list[Fact]:
     if edges[-1] <= under <= WHOLE or (share > TIGHT and NECK <= under < SHOULDERS):
         return []
     name = next((one for one, edge in FRAMING if under < edge), "wide")
+    if name == "close-up" and share < LOOSE:
+        return []
     nearest = min(edges, key=lambda one: abs(math.log(max(under, 0.05) / one)))
     sure = sureness(math.log(max(under, 0.05)), math.log(nearest), 0.4)
     if share > TIGHT and under < NECK:
@@ -373,7 +372,7 @@ def _lips(portrait: Portrait) -> list[Fact]:
     if AJAR < gap < OPEN or not inside(portrait, INNER_LIPS):
         unclear |= jaw < LOWERED or hollow(portrait) < HOLLOW
     elif OPEN <= gap < GAPING and jaw < JAW:
-        unclear |= hollow(portrait) < HOLLOW * (GAPING - gap) / (GAPING - OPEN)
+        unclear |= hollow(portrait) < HOLLOW
     # where the edge cuts off a lip, it may be farther away than it seems
     unclear |= gap <= AJAR and not inside(portrait, [k for way in LIPS for k in way])
     if unclear or (gap < OPEN and abs(yaw) > ASIDE):

@@ -35,7 +35,7 @@ STYLE = {
 EXAMPLE = (
     "Facts:\n- close-up portrait\n- eyes open\n- light from the left\n- speaking slowly\n- sad",
     "PROMPT: Close-up portrait, eyes open, light from the left, speaking slowly, sad.\n"
-    "NEGATIVE: closed eyes, extra faces, text",
+    "NEGATIVE: closed eyes, deformed face, text",
 )
 
 PLAIN_ROLE = "You rewrite notes as one sentence. You add nothing and leave nothing out."

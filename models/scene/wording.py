@@ -128,7 +128,7 @@ _JOIN = set(
 _NOUNS = set(
     f"{_PICTURE}/{_WHO}/{_TONES}/{_BEHIND}/eyes/mouth/lips/camera/viewer/height".split("/")
 )
-_UNWANTED = ("text", "watermark", "deformed face", "extra face/faces")  # of a negative
+_UNWANTED = ("text", "watermark", "deformed face")  # of a negative
 
 
 @dataclass(frozen=True)

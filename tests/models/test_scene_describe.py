@@ -55,7 +55,7 @@ def test_sentences(rich, clip):
         'black. Speaking fast, happy at first, then very sad, with one pause. Saying "Well, hello. '
         'No.".'
     )
-    assert scene.negative == "closed eyes, extra faces, deformed face, text, watermark"
+    assert scene.negative == "closed eyes, deformed face, text, watermark"
     assert scene.author == "rules"
     assert remark == ""
     assert scene.beats == (
