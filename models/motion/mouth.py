@@ -23,7 +23,7 @@ from .polygon import signed_distance, smooth_loop, window
 
 PARTS = ("tongue", "lower_teeth", "upper_teeth")
 # Albedo of tongue, lower and upper teeth, and of the cavity behind them.
-ALBEDO = ((0.66, 0.30, 0.29), (0.84, 0.79, 0.69), (0.92, 0.88, 0.79))
+ALBEDO = ((0.66, 0.30, 0.29), (0.84, 0.78, 0.66), (0.92, 0.865, 0.755))
 CAVITY = (0.24, 0.09, 0.085)
 # Where one tooth ends and the next begins, along the arch from its middle, in head units (177 mm):
 # mean crown widths of permanent teeth (Nelson, Wheeler's Dental Anatomy), upper and lower.
@@ -35,6 +35,7 @@ SKIN = (50, 280, 205, 425, 101, 330)  # landmarks on the cheeks
 # Head units by which the teeth are lowered: 4 mm of the upper ones would show under a lifted lip,
 # and the lower ones stay behind theirs.
 SHOW = {"upper_teeth": 0.026, "lower_teeth": 0.022}
+WHITE_LIT = ((1.08, 0.98, 0.94), (1.22, 0.96, 0.82))  # fair and usual skin over its mean
 WHITE = 0.80  # how bright the white of an eye is under full light
 OVERLAP = 0.05  # mouth widths by which a photo's own teeth are continued under its lips
 BARED = 0.4  # by how much a smile, which lifts the lips off the teeth, brightens them
@@ -59,6 +60,7 @@ TEETH_LIT = 0.6  # share of the light that teeth behind parted lips get
 MOST_LIGHT = 2.5  # by how much they may raise it
 SHUT = 0.25  # px between lips that are closed
 SEAM = 1.5  # px beside the edge of a lip in which a warped photo is ragged
+LINE, LINE_DARK = 1.2, 0.66  # px in which the line between closed lips fades, and light on it
 FRONT = 0.5  # head units, depth from which teeth are incisors
 SAMPLES = 2  # per pixel and axis
 
@@ -130,12 +132,14 @@ class Mouth:
             translation: [B, 3] of the head, face widths.
         """
         loop, gap = self._opening(points)
-        if float(gap.max()) < SHUT:
+        if float(gap.max()) < SHUT and not self.mesh.is_open:
             return
         loop = smooth_loop(loop, 3)
         left, top, width, height = window(loop, 4, self.size)
         inside = signed_distance(loop, left, top, width, height)  # [B, h, w]
         patch = frames[:, top : top + height, left : left + width]
+        if self.mesh.is_open:
+            self._meet(patch, inside, gap)
         opened = ((gap - SHUT) / RIM).clamp(0, 1)
         opened = opened * ((gap - self.own_gap).abs() / RIM).clamp(0, 1)  # as in the photo: nothing
         near = (inside + SEAM + 0.5).clamp(0, 1) * opened[:, None, None]
@@ -162,6 +166,22 @@ class Mouth:
         if self.photo is not None:
             colour = self._own_teeth(self.photo, colour, teeth, points, left, top)
         patch += alpha[..., None] * (colour - patch)
+
+    def _meet(self, patch: Tensor, inside: Tensor, gap: Tensor) -> None:
+        """Draw the line between lips that have come together, into a patch [B, h, w, 3], in place.
+
+        A photo of open lips has none, but specks of its teeth at their edges.
+
+        Args:
+            patch: The frames about the mouth.
+            inside: [B, h, w] px to the edge of what is open.
+            gap: [B] px between the lips.
+        """
+        closed = (1 - gap / RIM).clamp(0, 1)[:, None, None]
+        line = ((1 + (inside + 0.5) / LINE).clamp(0, 1) * closed)[..., None]
+        x, y = (self.mesh.down[:2] * (SEAM + LINE)).round().int().tolist()
+        beside = (patch.roll((sign * y, sign * x), (1, 2)) for sign in (1, -1))
+        patch += line * (torch.minimum(*beside) * LINE_DARK - patch)
 
     def _opening(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """The loop [B, 20, 2] that the lips leave open, and its mean gap [B] px.
@@ -395,10 +415,13 @@ def _light(image: Tensor, landmarks: Tensor) -> Tensor:
     """Colour of the light on the face [3], 1 = a white surface is white.
 
     Brightness from the whites of the eyes, else from the cheeks; tint from how the cheeks differ
-    from skin under white light.
+    from skin under white light, which may be fair.
     """
     skin = _at(image, landmarks[list(SKIN)]).median(0).values.clamp(min=0.02)
-    tint = skin / skin.mean() / torch.tensor([1.22, 0.96, 0.82], device=image.device)
+    fair, usual = torch.tensor(WHITE_LIT, device=image.device)
+    way = usual - fair
+    share = ((skin / skin.mean() - fair) @ way / (way @ way)).clamp(0.0, 1.0)
+    tint = skin / skin.mean() / fair.lerp(usual, share)
     tint = (tint / tint.mean()).lerp(torch.ones_like(tint), 0.5)  # part of it is the skin's own
     whites = []
     for eye in EYES:

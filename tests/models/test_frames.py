@@ -342,6 +342,23 @@ def test_the_line_between_closed_lips_goes_as_they_part(monkeypatch, renderer, p
     assert rim(parted) < 0.95 * with_lip[1]
 
 
+def test_lips_that_come_together_meet_in_a_dark_line(smiling, smile):
+    """Else a smile that closes keeps specks of its teeth between the lips."""
+    rest = expression(smile)
+    shut = meet(rest, torch.tensor(1.0), meeting_gap(rest))
+    points = moved(smiling, shut)
+    loop, gap = smiling.mouth._opening(points[None])
+    assert float(gap) < 0.5
+    size = smile.image.shape[0]
+    line = signed_distance(smooth_loop(loop, 3), 0, 0, size, size).abs() < 0.7
+    specked = torch.full_like(smile.image, 0.5)[None]
+    specked[line] = 1.0
+    still = torch.zeros(1, 3)
+    smiling.mouth.paint(specked, points[None], shut[None], still, still)
+    assert float(specked[line].mean()) < 0.45
+    assert float(specked.max()) < 0.9
+
+
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
 def test_lips_never_cross(renderer, smiling, portrait, smile, value):
     for who, mesh in ((portrait, renderer), (smile, smiling)):
