@@ -128,6 +128,7 @@ _JOIN = set(
 _NOUNS = set(
     f"{_PICTURE}/{_WHO}/{_TONES}/{_BEHIND}/eyes/mouth/lips/camera/viewer/height".split("/")
 )
+_CAUSES = ("disgusting",)  # words for what makes one feel so, not for who does
 _UNWANTED = ("text", "watermark", "deformed face")  # of a negative
 
 
@@ -281,7 +282,8 @@ def _also(colour: str) -> str:
 
 def _of_feeling(one: Feeling, felt: list[Feeling], speaks: bool) -> Phrasing:
     """A feeling with its grade; when it is felt may be said where there are several."""
-    words = "/".join(word for word in word_table() if one.name in _feelings_of(word))
+    felt_words = (word for word in word_table() if one.name in _feelings_of(word))
+    words = "/".join(word for word in felt_words if word not in _CAUSES)
     grade = _GRADES.get(one.grade, "")
     if one.grade == "very":
         grade = f"?{grade}"  # angry is true of very angry, but more than slightly angry

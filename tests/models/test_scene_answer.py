@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from synchrorama.models.scene.answer import AnswerError, check, clause_parts, parse
 from synchrorama.models.scene.claims import contradiction, known_claims
@@ -378,3 +380,10 @@ def test_an_answer_of_another_packs_model(request_, count):
 def test_clauses_keep_quotations_whole():
     parts = clause_parts('Sad, saying "well, no. Go!", dark.')
     assert parts == [("Sad", ","), ('saying "well, no. Go!"', ","), ("dark", ".")]
+
+
+def test_what_disgusts_is_not_one_who_is_disgusted(request_):
+    felt = replace(request_.facts.feelings[0], name="disgusted", grade="")
+    facts = replace(request_.facts, feelings=(felt,))
+    assert not objection_to("a disgusted face", phrasings(facts))
+    assert objection_to("a disgusting face", phrasings(facts))
