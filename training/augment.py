@@ -35,8 +35,8 @@ def augment(
     if chance.random() < 0.35:
         samples = room(samples, float(chance.uniform(0.1, 0.5)), chance)
     if chance.random() < 0.6:
-        samples = noise(samples, float(chance.uniform(5.0, 30.0)), chance)
-    if chance.random() < 0.35:
+        samples = noise(samples, float(chance.uniform(5.0, 40.0)), chance)
+    if chance.random() < 0.25:
         samples = telephone(samples)
     if chance.random() < 0.15:
         samples = companded(samples)
