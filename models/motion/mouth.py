@@ -61,6 +61,7 @@ MOST_LIGHT = 2.5  # by how much they may raise it
 SHUT = 0.25  # px between lips that are closed
 SEAM = 1.5  # px beside the edge of a lip in which a warped photo is ragged
 LINE, LINE_DARK = 1.2, 0.66  # px in which the line between closed lips fades, and light on it
+LINE_SHARE = 0.012  # mouth widths that this may be
 FRONT = 0.5  # head units, depth from which teeth are incisors
 SAMPLES = 2  # per pixel and axis
 
@@ -178,7 +179,8 @@ class Mouth:
             gap: [B] px between the lips.
         """
         closed = (1 - gap / RIM).clamp(0, 1)[:, None, None]
-        line = ((1 + (inside + 0.5) / LINE).clamp(0, 1) * closed)[..., None]
+        fine = min(1.0, LINE_SHARE * self.mesh.mouth_width / LINE)  # a small mouth's is finer
+        line = ((1 + (inside + 0.5 * fine) / (LINE * fine)).clamp(0, 1) * closed)[..., None]
         x, y = (self.mesh.down[:2] * (SEAM + LINE)).round().int().tolist()
         beside = (patch.roll((sign * y, sign * x), (1, 2)) for sign in (1, -1))
         patch += line * (torch.minimum(*beside) * LINE_DARK - patch)
@@ -418,10 +420,11 @@ def _light(image: Tensor, landmarks: Tensor) -> Tensor:
     from skin under white light, which may be fair.
     """
     skin = _at(image, landmarks[list(SKIN)]).median(0).values.clamp(min=0.02)
-    fair, usual = torch.tensor(WHITE_LIT, device=image.device)
+    lit = torch.tensor(WHITE_LIT, device=image.device)
+    fair, usual = lit[0], lit[1]
     way = usual - fair
     share = ((skin / skin.mean() - fair) @ way / (way @ way)).clamp(0.0, 1.0)
-    tint = skin / skin.mean() / fair.lerp(usual, share)
+    tint: Tensor = skin / skin.mean() / fair.lerp(usual, share)
     tint = (tint / tint.mean()).lerp(torch.ones_like(tint), 0.5)  # part of it is the skin's own
     whites = []
     for eye in EYES:
