@@ -60,8 +60,8 @@ TEETH_LIT = 0.6  # share of the light that teeth behind parted lips get
 MOST_LIGHT = 2.5  # by how much they may raise it
 SHUT = 0.25  # px between lips that are closed
 SEAM = 1.5  # px beside the edge of a lip in which a warped photo is ragged
-LINE, LINE_DARK = 1.2, 0.66  # px in which the line between closed lips fades, and light on it
-LINE_SHARE = 0.012  # mouth widths that this may be
+LINE, LINE_DARK = 1.2, 0.7  # px in which the line between closed lips fades, and light on it
+LINE_SHARE = 0.02  # mouth widths that this may be
 FRONT = 0.5  # head units, depth from which teeth are incisors
 SAMPLES = 2  # per pixel and axis
 

@@ -350,7 +350,7 @@ def test_lips_that_come_together_meet_in_a_dark_line(smiling, smile):
     loop, gap = smiling.mouth._opening(points[None])
     assert float(gap) < 0.5
     size = smile.image.shape[0]
-    line = signed_distance(smooth_loop(loop, 3), 0, 0, size, size).abs() < 0.7
+    line = signed_distance(smooth_loop(loop, 3), 0, 0, size, size).abs() < 0.6
     specked = torch.full_like(smile.image, 0.5)[None]
     specked[line] = 1.0
     still = torch.zeros(1, 3)
