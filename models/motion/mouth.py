@@ -133,7 +133,8 @@ class Mouth:
             translation: [B, 3] of the head, face widths.
         """
         loop, gap = self._opening(points)
-        if float(gap.max()) < SHUT and not self.mesh.is_open:
+        shut = float(gap.max()) < SHUT
+        if shut and not self.mesh.is_open:
             return
         loop = smooth_loop(loop, 3)
         left, top, width, height = window(loop, 4, self.size)
@@ -141,6 +142,8 @@ class Mouth:
         patch = frames[:, top : top + height, left : left + width]
         if self.mesh.is_open:
             self._meet(patch, inside, gap)
+        if shut:
+            return
         opened = ((gap - SHUT) / RIM).clamp(0, 1)
         opened = opened * ((gap - self.own_gap).abs() / RIM).clamp(0, 1)  # as in the photo: nothing
         near = (inside + SEAM + 0.5).clamp(0, 1) * opened[:, None, None]
