@@ -21,9 +21,9 @@ from ..models.types import ARKIT_INDEX, EMOTIONS
 
 Array = NDArray[np.float32]
 
-DRIFT = (0.026, 0.042, 0.022, 0.008, 0.005, 0.007)  # deviation of each of HEAD while speaking
+DRIFT = (0.047, 0.074, 0.058, 0.010, 0.007, 0.009)  # deviation of each of HEAD while speaking
 IDLE = 0.4  # share of the drift that is left when nobody speaks
-NOD_RAD = 0.07  # how deep an emphasis nods at most
+NOD_RAD = 0.13  # how deep an emphasis nods at most
 BROW = 0.35  # how high an emphasis lifts the brows at most
 LIPS = 0.08  # deviation of the size of the lips' movement
 
@@ -43,7 +43,7 @@ POSTURE: dict[str, tuple[float, float, float, float]] = {
 # lips keep room for speech, brows and lids go all the way.
 STRENGTH: dict[str, float] = {
     "browDown": 1.0, "browInnerUp": 1.0, "browOuterUp": 1.0, "eyeWide": 1.0, "eyeSquint": 1.0,
-    "cheekSquint": 0.9, "noseSneer": 1.0, "mouthSmile": 0.75, "mouthFrown": 1.0,
+    "cheekSquint": 1.0, "noseSneer": 1.0, "mouthSmile": 0.85, "mouthFrown": 1.0,
     "mouthDimple": 1.0, "mouthStretch": 1.0, "mouthPress": 0.7, "mouthShrugLower": 1.0,
     "mouthUpperUp": 1.0, "mouthLowerDown": 0.5, "jawOpen": 0.65,
 }  # fmt: skip
@@ -51,10 +51,12 @@ STRENGTH: dict[str, float] = {
 # rise and brows that lower; an upper lip that rises or lips that stretch and a mouth that hangs
 # or drops; lids that widen and lids that tighten.
 EMPHASIS: dict[tuple[str, str], float] = {
-    ("sad", "browDown"): 0.35, ("contemptuous", "mouthSmile"): 0.7,
+    ("angry", "eyeWide"): 0.6, ("angry", "eyeSquint"): 0.9, ("contemptuous", "mouthSmile"): 0.7,
+    ("disgusted", "browDown"): 2.0, ("disgusted", "noseSneer"): 1.4,
     ("disgusted", "mouthUpperUp"): 1.5, ("disgusted", "mouthShrugLower"): 1.2,
-    ("disgusted", "mouthFrown"): 0.3, ("disgusted", "browDown"): 2.0,
-    ("fearful", "mouthStretch"): 1.2, ("fearful", "browDown"): 0.3, ("fearful", "browOuterUp"): 0.6,
+    ("disgusted", "mouthFrown"): 0.3, ("happy", "cheekSquint"): 1.2, ("sad", "browDown"): 0.28,
+    ("surprised", "jawOpen"): 0.85, ("fearful", "browOuterUp"): 0.6,
+    ("fearful", "mouthStretch"): 1.2, ("fearful", "browDown"): 0.25,
     ("fearful", "jawOpen"): 0.4, ("fearful", "eyeSquint"): 0.0,
 }  # fmt: skip
 

@@ -40,13 +40,15 @@ GAINS = {
     "mouthPucker": 1.25,
     "mouthSmileLeft": 1.15,
     "mouthSmileRight": 1.15,
-    "mouthFrownLeft": 2.6,
-    "mouthFrownRight": 2.6,
+    "mouthFrownLeft": 2.8,
+    "mouthFrownRight": 2.8,
+    "mouthDimpleLeft": 1.5,
+    "mouthDimpleRight": 1.5,
     "browInnerUp": 2.2,
     "browOuterUpLeft": 1.6,
     "browOuterUpRight": 1.6,
-    "browDownLeft": 1.3,
-    "browDownRight": 1.3,
+    "browDownLeft": 1.6,
+    "browDownRight": 1.6,
     "eyeWideLeft": 0.45,
     "eyeWideRight": 0.45,
     "eyeSquintLeft": 1.6,
@@ -61,6 +63,7 @@ GAINS = {
     "mouthStretchRight": 2.2,
     "mouthShrugLower": 1.8,
 }
+CHEEK_LID = 0.35  # of eyeSquint in each side's cheekSquint: a raised cheek narrows the eye (FACS 6)
 FROWN_CHIN = 0.25  # of mouthShrugLower in each side's frown: the chin comes up with it
 UNDONE = 2.0  # a frown takes the photo's own smile away, wholly at half of its way
 UNSMILE = 1.4  # how much less than a photo's smile goes further: fits find too little of it
@@ -118,6 +121,9 @@ class PhotoMesh(nn.Module):
         chin = FROWN_CHIN * moves[ARKIT_INDEX["mouthShrugLower"]]
         for name, gain in GAINS.items():
             moves[ARKIT_INDEX[name]] *= gain
+        for side in ("Left", "Right"):
+            lid = moves[ARKIT_INDEX["eyeSquint" + side]]
+            moves[ARKIT_INDEX["cheekSquint" + side]] += CHEEK_LID * lid
         moves[ARKIT_INDEX["mouthFrownLeft"]] += chin
         moves[ARKIT_INDEX["mouthFrownRight"]] += chin
         for rows in (*UPPER_LIP, *LOWER_LIP):
