@@ -62,6 +62,8 @@ SHUT = 0.25  # px between lips that are closed
 SEAM = 1.5  # px beside the edge of a lip in which a warped photo is ragged
 LINE, LINE_DARK = 1.2, 0.7  # px in which the line between closed lips fades, and light on it
 LINE_SHARE = 0.02  # mouth widths that this may be
+PARTED = 0.02  # mouth widths from which lips of a photo count as a little apart
+MEETING = 0.75  # of what a photo's parted lips are apart, from which that line begins to show
 FRONT = 0.5  # head units, depth from which teeth are incisors
 SAMPLES = 2  # per pixel and axis
 
@@ -114,6 +116,9 @@ class Mouth:
             self.hang = HANG_OWN * self._shown_teeth(image, portrait.landmarks)
         self.photo = self._photo_mouth(image)
         self.own_gap = float(mesh.photo_gap[2:7].mean()) if mesh.is_open else 0.0
+        self.parted = 0.0  # px by which lips that are a little apart in the photo come together
+        if not mesh.is_open and float(mesh.photo_gap[2:7].mean()) >= PARTED * mesh.mouth_width:
+            self.parted = float((mesh.photo_gap - mesh.line)[2:7].mean())
 
     def paint(
         self,
@@ -132,6 +137,8 @@ class Mouth:
             rotation: [B, 3] of the head, radians.
             translation: [B, 3] of the head, face widths.
         """
+        if self.parted:
+            self._bring_together(frames, points)
         loop, gap = self._opening(points)
         shut = float(gap.max()) < SHUT
         if shut and not self.mesh.is_open:
@@ -141,7 +148,7 @@ class Mouth:
         inside = signed_distance(loop, left, top, width, height)  # [B, h, w]
         patch = frames[:, top : top + height, left : left + width]
         if self.mesh.is_open:
-            self._meet(patch, inside, gap)
+            self._meet(patch, inside, (1 - gap / RIM).clamp(0, 1))
         if shut:
             return
         opened = ((gap - SHUT) / RIM).clamp(0, 1)
@@ -171,7 +178,7 @@ class Mouth:
             colour = self._own_teeth(self.photo, colour, teeth, points, left, top)
         patch += alpha[..., None] * (colour - patch)
 
-    def _meet(self, patch: Tensor, inside: Tensor, gap: Tensor) -> None:
+    def _meet(self, patch: Tensor, inside: Tensor, closed: Tensor) -> None:
         """Draw the line between lips that have come together, into a patch [B, h, w, 3], in place.
 
         A photo of open lips has none, but specks of its teeth at their edges.
@@ -179,14 +186,32 @@ class Mouth:
         Args:
             patch: The frames about the mouth.
             inside: [B, h, w] px to the edge of what is open.
-            gap: [B] px between the lips.
+            closed: [B] how far the lips have come together, 0..1.
         """
-        closed = (1 - gap / RIM).clamp(0, 1)[:, None, None]
         fine = min(1.0, LINE_SHARE * self.mesh.mouth_width / LINE)  # a small mouth's is finer
-        line = ((1 + (inside + 0.5 * fine) / (LINE * fine)).clamp(0, 1) * closed)[..., None]
+        line = (1 + (inside + 0.5 * fine) / (LINE * fine)).clamp(0, 1) * closed[:, None, None]
         x, y = (self.mesh.down[:2] * (SEAM + LINE)).round().int().tolist()
         beside = (patch.roll((sign * y, sign * x), (1, 2)) for sign in (1, -1))
-        patch += line * (torch.minimum(*beside) * LINE_DARK - patch)
+        dark = torch.minimum(torch.minimum(*beside) * LINE_DARK, patch)
+        patch += line[..., None] * (dark - patch)
+
+    def _bring_together(self, frames: Tensor, points: Tensor) -> None:
+        """Draw that line where lips that a photo shows a little apart close, and hide its teeth.
+
+        Args:
+            frames: [B, H, W, 3], drawn into in place.
+            points: [B, N, 3] the moved vertices of the face.
+        """
+        loop = points[:, list(INNER_LIPS), :2]
+        apart = points[:, list(LOWER_LIP[0])] - points[:, list(UPPER_LIP[0])]
+        gap = (apart @ self.mesh.down - self.mesh.line)[:, 2:7].mean(1)
+        closed = (1 - gap / (MEETING * self.parted)).clamp(0, 1)
+        if not closed.any():
+            return
+        loop = smooth_loop(loop, 3)
+        left, top, width, height = window(loop, 4, self.size)
+        inside = signed_distance(loop, left, top, width, height)
+        self._meet(frames[:, top : top + height, left : left + width], inside, closed)
 
     def _opening(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """The loop [B, 20, 2] that the lips leave open, and its mean gap [B] px.

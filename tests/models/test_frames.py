@@ -391,6 +391,31 @@ def test_lips_parted_in_the_photo_close_when_they_are_pressed(head, portrait, ap
     assert gap(shut) <= 0.016
 
 
+def test_parted_lips_that_close_hide_what_was_between_them(head, portrait):
+    """Teeth that a photo shows between lips a little apart are not seen in a p, b or m."""
+    points = portrait.landmarks.clone()
+    mouth = (points[308] - points[78])[:2].norm()
+    for weight, row in zip((1.0, 0.85, 0.55, 0.2), LOWER_LIP, strict=True):
+        points[list(row), 1] += weight * 0.025 * mouth
+    size = portrait.image.shape[0]
+    between = signed_distance(points[None, list(INNER_LIPS), :2], 0, 0, size, size)[0] > -0.5
+    image = portrait.image.clone()
+    image[between] = 1.0
+    frames = MotionFrames(head, replace(portrait, landmarks=points, image=image))
+    assert frames.mouth.parted
+
+    def brightest(coefficients):
+        low, high = points[78, :2].int(), points[308, :2].int()
+        top, bottom = int(points[13, 1]) - 3, int(points[14, 1]) + 4
+        rows = drawn(frames, coefficients)[top:bottom, low[0] + 8 : high[0] - 8]
+        return float(rows.mean(-1).amax(0).median())
+
+    rest = expression(portrait)
+    assert brightest(rest) > 0.95
+    shut = meet(rest, torch.tensor(1.0), meeting_gap(rest))
+    assert brightest(shut) < 0.8
+
+
 @pytest.mark.parametrize("axis", [0, 1, 2], ids=["pitch", "yaw", "roll"])
 @pytest.mark.parametrize("angle", [-0.2, 0.2])
 def test_head_turns_as_motion_says(renderer, portrait, landmarker, head, axis, angle):
