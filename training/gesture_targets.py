@@ -55,9 +55,9 @@ EMPHASIS: dict[tuple[str, str], float] = {
     ("disgusted", "browDown"): 2.0, ("disgusted", "noseSneer"): 1.4,
     ("disgusted", "mouthUpperUp"): 1.5, ("disgusted", "mouthShrugLower"): 1.2,
     ("disgusted", "mouthFrown"): 0.3, ("happy", "cheekSquint"): 1.2, ("sad", "browDown"): 0.28,
-    ("surprised", "jawOpen"): 0.85, ("fearful", "browOuterUp"): 0.6,
-    ("fearful", "mouthStretch"): 1.2, ("fearful", "browDown"): 0.25,
-    ("fearful", "jawOpen"): 0.4, ("fearful", "eyeSquint"): 0.0,
+    ("sad", "mouthShrugLower"): 3.0, ("surprised", "jawOpen"): 0.85,
+    ("fearful", "mouthStretch"): 1.2, ("fearful", "browDown"): 0.25, ("fearful", "eyeSquint"): 0.0,
+    ("fearful", "jawOpen"): 0.4, ("fearful", "browOuterUp"): 0.6,
 }  # fmt: skip
 
 

@@ -75,7 +75,7 @@ EARLY = {
     "browInnerUp": 0.2,
     "mouthUpperUp": 1 / 2.0 - 1,
     "mouthStretch": 1 / 2.2 - 1,
-    "mouthShrugLower": 1 / 1.8 - 1,
+    "mouthShrugLower": 1 / 2.1 - 1,
 }
 
 # What opens the mouth, and so gives way when it closes.

@@ -40,10 +40,10 @@ GAINS = {
     "mouthPucker": 1.25,
     "mouthSmileLeft": 1.15,
     "mouthSmileRight": 1.15,
-    "mouthFrownLeft": 2.8,
-    "mouthFrownRight": 2.8,
-    "mouthDimpleLeft": 1.5,
-    "mouthDimpleRight": 1.5,
+    "mouthFrownLeft": 2.4,
+    "mouthFrownRight": 2.4,
+    "mouthDimpleLeft": 1.8,
+    "mouthDimpleRight": 1.8,
     "browInnerUp": 2.2,
     "browOuterUpLeft": 1.6,
     "browOuterUpRight": 1.6,
@@ -61,10 +61,10 @@ GAINS = {
     "mouthUpperUpRight": 2.0,
     "mouthStretchLeft": 2.2,
     "mouthStretchRight": 2.2,
-    "mouthShrugLower": 1.8,
+    "mouthShrugLower": 2.1,
 }
 CHEEK_LID = 0.35  # of eyeSquint in each side's cheekSquint: a raised cheek narrows the eye (FACS 6)
-FROWN_CHIN = 0.25  # of mouthShrugLower in each side's frown: the chin comes up with it
+FROWN_CHIN = 0.4  # of mouthShrugLower in each side's frown: the chin comes up with it
 UNDONE = 2.0  # a frown takes the photo's own smile away, wholly at half of its way
 UNSMILE = 1.4  # how much less than a photo's smile goes further: fits find too little of it
 SHUT = 0.07  # lid gap in eye widths under which a photo's eye is taken as closed
