@@ -14,6 +14,7 @@ from .phones import Phone
 
 Array = NDArray[np.float32]
 SAMPLE_RATE = 16000
+BAD_DB, GOOD_DB = (3.0, 20.0), (10.0, 40.0)  # by which noise lies below half of the recordings each
 
 
 def augment(
@@ -34,9 +35,10 @@ def augment(
         samples = colour(samples, chance)
     if chance.random() < 0.35:
         samples = room(samples, float(chance.uniform(0.1, 0.5)), chance)
+    bad = chance.random() < 0.5
     if chance.random() < 0.6:
-        samples = noise(samples, float(chance.uniform(5.0, 40.0)), chance)
-    if chance.random() < 0.25:
+        samples = noise(samples, float(chance.uniform(*(BAD_DB if bad else GOOD_DB))), chance)
+    if chance.random() < (0.55 if bad else 0.1):
         samples = telephone(samples)
     if chance.random() < 0.15:
         samples = companded(samples)
