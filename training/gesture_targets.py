@@ -21,7 +21,7 @@ from ..models.types import ARKIT_INDEX, EMOTIONS
 
 Array = NDArray[np.float32]
 
-DRIFT = (0.020, 0.046, 0.078, 0.010, 0.007, 0.009)  # deviation of each of HEAD while speaking
+DRIFT = (0.020, 0.046, 0.051, 0.010, 0.007, 0.009)  # deviation of each of HEAD while speaking
 IDLE = 0.4  # share of the drift that is left when nobody speaks
 NOD_RAD = 0.095  # how deep an emphasis nods at most
 BROW = 0.35  # how high an emphasis lifts the brows at most
@@ -131,7 +131,7 @@ def gesture_targets(
         depth, side, whether, height, felt = chance.random(5)
         nod = NOD_RAD * size * (0.3 + 0.7 * depth) * lively[frame]
         _bump(head[:, 0], frame, 0.11 * RATE, nod * (1.0 if depth > 0.15 else -0.6))
-        _bump(head[:, 2], frame, 0.15 * RATE, 0.7 * nod * (2.0 * side - 1.0))
+        _bump(head[:, 2], frame, 0.15 * RATE, 0.45 * nod * (2.0 * side - 1.0))
         _bump(head[:, 1], frame, 0.25 * RATE, 0.5 * nod * (2.0 * whether - 1.0))
         if whether < 0.5:
             lift = BROW * size * (0.3 + 0.7 * height)
