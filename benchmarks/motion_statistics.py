@@ -12,8 +12,7 @@ All is measured on motions of `motion_from_audio`. The recordings are repeated w
 between until they fill the minutes. Head angles are in degrees, speeds in degrees a second (of the
 whole rotation vector), at 25 frames a second. "Seams" compares the steps of all tracks from one
 frame to the next at the ends of windows, in as many takes as there are seeds, with the 99.5th
-percentile of the others. --hour measures
-time and memory on 60 minutes.
+percentile of the others. --hour measures time and memory on 60 minutes.
 """
 
 from __future__ import annotations

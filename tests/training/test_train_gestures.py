@@ -55,7 +55,8 @@ def test_heads_move_as_heads_do() -> None:
     assert speed.max() < 120.0
     thirds = np.array_split(degrees, 3)
     means = np.stack([third.mean(0) for third in thirds])
-    assert abs(means).max() < 1.1 * degrees.std(0).max()
+    assert abs(means - degrees.mean(0)).max() < 2.0  # no drift
+    assert abs(degrees.mean(0)).max() < 2.5  # nods bow a head a little
 
 
 def test_emphases_nod_and_lift_brows_not_always() -> None:
