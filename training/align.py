@@ -40,9 +40,22 @@ class Aligner:
         for i, (name, word) in enumerate(new.items(), 1):
             self._decoder.add_word(name, " ".join(word), i == len(new))
         self._known.update(new)
+        return self._place(samples, " ".join(names))
+
+    def align_words(
+        self, samples: NDArray[np.float32], words: list[str]
+    ) -> list[tuple[str, float, float]] | None:
+        """The same for English words in lower case; None also where one is in no dictionary."""
+        if any(self._decoder.lookup_word(word) is None for word in words):
+            return None
+        return self._place(samples, " ".join(words))
+
+    def _place(
+        self, samples: NDArray[np.float32], text: str
+    ) -> list[tuple[str, float, float]] | None:
         sound = (samples / (np.abs(samples).max() + 1e-9) * 30000).astype(np.int16).tobytes()
         try:
-            self._decoder.set_align_text(" ".join(names))
+            self._decoder.set_align_text(text)
             self._hear(sound)
             self._decoder.set_alignment()
             self._hear(sound)

@@ -21,9 +21,9 @@ from ..models.types import ARKIT_INDEX, EMOTIONS
 
 Array = NDArray[np.float32]
 
-DRIFT = (0.020, 0.046, 0.051, 0.010, 0.007, 0.009)  # deviation of each of HEAD while speaking
+DRIFT = (0.020, 0.031, 0.042, 0.010, 0.007, 0.009)  # deviation of each of HEAD while speaking
 IDLE = 0.4  # share of the drift that is left when nobody speaks
-NOD_RAD = 0.095  # how deep an emphasis nods at most
+NOD_RAD = 0.105  # how deep an emphasis nods at most
 BROW = 0.35  # how high an emphasis lifts the brows at most
 LIPS = 0.08  # deviation of the size of the lips' movement
 
@@ -55,7 +55,7 @@ EMPHASIS: dict[tuple[str, str], float] = {
     ("disgusted", "browDown"): 2.0, ("disgusted", "noseSneer"): 1.4,
     ("disgusted", "mouthUpperUp"): 1.5, ("disgusted", "mouthShrugLower"): 1.2,
     ("disgusted", "mouthFrown"): 0.3, ("happy", "cheekSquint"): 1.2, ("sad", "browDown"): 0.28,
-    ("sad", "mouthShrugLower"): 3.0, ("surprised", "jawOpen"): 0.85,
+    ("sad", "mouthShrugLower"): 3.0, ("surprised", "jawOpen"): 0.8,
     ("fearful", "mouthStretch"): 1.2, ("fearful", "browDown"): 0.25, ("fearful", "eyeSquint"): 0.0,
     ("fearful", "jawOpen"): 0.4, ("fearful", "browOuterUp"): 0.6,
 }  # fmt: skip
@@ -130,7 +130,7 @@ def gesture_targets(
     for frame, size in _emphases(loud):
         depth, side, whether, height, felt = chance.random(5)
         nod = NOD_RAD * size * (0.3 + 0.7 * depth) * lively[frame]
-        _bump(head[:, 0], frame, 0.11 * RATE, nod * (1.0 if depth > 0.15 else -0.6))
+        _bump(head[:, 0], frame, 0.095 * RATE, nod * (1.0 if depth > 0.15 else -0.6))
         _bump(head[:, 2], frame, 0.15 * RATE, 0.45 * nod * (2.0 * side - 1.0))
         _bump(head[:, 1], frame, 0.25 * RATE, 0.5 * nod * (2.0 * whether - 1.0))
         if whether < 0.5:

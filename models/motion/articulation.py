@@ -13,13 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from .. import speech
-from .lips import SHAPES
+from .lips import SHAPES, lip_gap, spread
 
 RATE = 100  # frames a second of mel features and of what the network says
 DIP = 25  # mel frames, odd; a shorter silence is no pause
 SILENCE, SILENT = 21, 0.1  # mel frames, odd, in which nothing is louder than this are a pause
 EASE = 9  # mel frames, odd, over which the mouth comes to rest in it
 CRISP, CRISP_S = 0.75, 0.04  # how much more shapes differ from their mean over about that long
+# By which power of the opening, relative to a usual one, the jaw goes further; what rounding takes.
+CONTRAST, USUAL_GAP, NARROW = 0.2, 0.35, 0.3
 AROUND = 151  # mel frames, odd; what sounds within them is speech or not
 SPEECH_FEATURES = 768  # of wav2vec 2.0 base, 50 a second
 
@@ -203,6 +205,21 @@ def crisp(shapes: Tensor) -> Tensor:
     padded = nn.functional.pad(shapes.T[:, None], (reach, reach), mode="replicate")
     mean = nn.functional.conv1d(padded, weight)[:, 0].T
     return (shapes + CRISP * (shapes - mean)).clamp(0.0, 1.0)
+
+
+def contrasted(shapes: Tensor) -> Tensor:
+    """Shapes [L, S] whose jaw opens less in what is nearly closed and more in what is open.
+
+    A network that is unsure says something in between, and rounded lips, which are narrow, look
+    further open than they are. Chosen on voices that trained (docs/decisions.md).
+    """
+    columns = [SHAPES.index(name) for name in ("mouthFunnel", "mouthPucker")]
+    rounded = shapes[..., columns].sum(-1)
+    contrast = (lip_gap(spread(shapes)) / USUAL_GAP).clamp(0.2, 2.0) ** CONTRAST
+    out = shapes.clone()
+    jaw = SHAPES.index("jawOpen")
+    out[..., jaw] = (shapes[..., jaw] * contrast * (1.0 - NARROW * rounded)).clamp(0.0, 1.0)
+    return out
 
 
 def _sure(probability: Tensor, low: float, high: float) -> Tensor:

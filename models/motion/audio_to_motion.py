@@ -29,6 +29,7 @@ from .articulation import (
     ArticulationConfig,
     among_speech,
     articulate_in_windows,
+    contrasted,
     crisp,
     except_in_silence,
     without_dips,
@@ -201,7 +202,7 @@ def motion_from_audio(
         _heard(model, mel, mono, listener),
         on_step=lambda done, total: tell(done, 2 * total),
     )
-    shapes, loud = crisp(shapes), loudness(mel)
+    shapes, loud = contrasted(crisp(shapes)), loudness(mel)
     activity = except_in_silence(without_dips(among_speech(activity, loud)), loud)
     ahead = nn.functional.pad(-activity[None], (0, SETTLE), value=-torch.inf)
     activity = -nn.functional.max_pool1d(ahead, SETTLE + 1, 1)[0]  # close as the sound ends

@@ -63,7 +63,6 @@ SEAM = 1.5  # px beside the edge of a lip in which a warped photo is ragged
 LINE, LINE_DARK = 1.2, 0.7  # px in which the line between closed lips fades, and light on it
 LINE_SHARE = 0.02  # mouth widths that this may be
 PARTED = 0.02  # mouth widths from which lips of a photo count as a little apart
-MEETING = 0.75  # of what a photo's parted lips are apart, from which that line begins to show
 FRONT = 0.5  # head units, depth from which teeth are incisors
 SAMPLES = 2  # per pixel and axis
 
@@ -205,7 +204,7 @@ class Mouth:
         loop = points[:, list(INNER_LIPS), :2]
         apart = points[:, list(LOWER_LIP[0])] - points[:, list(UPPER_LIP[0])]
         gap = (apart @ self.mesh.down - self.mesh.line)[:, 2:7].mean(1)
-        closed = (1 - gap / (MEETING * self.parted)).clamp(0, 1)
+        closed = (1 - gap / self.parted).clamp(0, 1)
         if not closed.any():
             return
         loop = smooth_loop(loop, 3)

@@ -9,6 +9,7 @@ from synchrorama.models.motion.articulation import (
     ArticulationConfig,
     among_speech,
     articulate_in_windows,
+    contrasted,
     crisp,
     except_in_silence,
     without_dips,
@@ -141,3 +142,18 @@ def test_short_vowels_open_further_and_what_lasts_stays() -> None:
     assert torch.allclose(clear[:5], shapes[:5], atol=0.01)
     assert float(crisp(torch.rand(50, len(lips.SHAPES))).min()) >= 0.0
     assert torch.equal(crisp(torch.zeros(1, len(lips.SHAPES))), torch.zeros(1, len(lips.SHAPES)))
+
+
+def test_contrast_moves_the_jaw_only() -> None:
+    jaw, pucker = lips.SHAPES.index("jawOpen"), lips.SHAPES.index("mouthPucker")
+    shapes = torch.zeros(4, len(lips.SHAPES))
+    shapes[:, jaw] = torch.tensor([0.0, 0.1, 0.5, 0.5])
+    shapes[3, pucker] = 0.6
+    clear = contrasted(shapes)
+    assert float(clear[0, jaw]) == 0.0
+    assert float(clear[1, jaw]) < 0.1
+    assert float(clear[2, jaw]) > 0.5
+    assert float(clear[3, jaw]) < 0.5  # rounded lips look further open than they are
+    kept = [k for k in range(len(lips.SHAPES)) if k != jaw]
+    assert torch.equal(clear[:, kept], shapes[:, kept])
+    assert float(contrasted(torch.ones(1, len(lips.SHAPES)))[0, jaw]) <= 1.0
