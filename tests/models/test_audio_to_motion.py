@@ -49,11 +49,9 @@ def model() -> AudioToMotion:
 
 @pytest.fixture(scope="module")
 def voice() -> torch.Tensor:
-    """Three seconds that are loud and soft in turn, like syllables, and then one of silence."""
-    noise = torch.randn(48000, generator=torch.Generator().manual_seed(3)).cumsum(0)
-    noise = noise - torch.nn.functional.avg_pool1d(noise[None, None], 201, 1, 100)[0, 0]
-    syllables = torch.sin(torch.arange(48000) / 16000 * 2 * torch.pi * 2.5).clamp_min(0.02)
-    return torch.cat([0.2 * noise / noise.abs().max() * syllables, torch.zeros(16000)])
+    """Three seconds of speech and then one of silence."""
+    said = speech.to_mono(*read_audio(SPEECH))[:48000]
+    return torch.cat([said, torch.zeros(16000)])
 
 
 def test_the_shipped_network_is_small(model: AudioToMotion) -> None:
