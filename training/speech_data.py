@@ -210,6 +210,8 @@ def main() -> None:
     parser.add_argument("--german-share", type=float, default=0.25, help="of what Kokoro says")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
+    if (args.game is None) != (args.whisper is None):
+        parser.error("--game and --whisper need each other.")
     logging.basicConfig(level=logging.INFO)
     texts, german = (read_texts(one) if one else [] for one in (args.texts, args.german))
 
