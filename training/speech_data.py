@@ -2,10 +2,10 @@
 
     python -m synchrorama.training.speech_data --out DIR --emodb DIR [--texts TSV]
         [--german TSV] [--german-share 0.25] [--kokoro DIR] [--espeak-hours 1] [--flite-hours 1.5]
-        [--kokoro-hours 1] [--game queen.1c --whisper DIR] [--seed 0]
+        [--kokoro-hours 1] [--games queen.1c sky.dnr --whisper DIR] [--seed 0]
 
 TSV gives sentences to say (GoEmotions' train part; for German, quotations of Debian's package
-fortunes-de), --kokoro natural voices (see kokoro.py), --game and --whisper actors (recordings.py
+fortunes-de), --kokoro natural voices (see kokoro.py), --games and --whisper actors (games.py
 and transcribe.py). Without --emodb it is left out. It
 writes DIR/speech.npz (all sound, int16 at 16 kHz, one after another) and DIR/speech.json (for each
 utterance its source, speaker, sentence, first and last sample, and phones). emodb's speakers 13 and
@@ -32,7 +32,7 @@ import soundfile
 import torch
 
 from ..models import speech
-from . import kokoro, recordings
+from . import games, kokoro, recordings
 from .align import Aligner
 from .phones import Phone, read_emodb
 from .sentences import LANGUAGES, german_text, natural_text, read_texts, text_for
@@ -146,11 +146,12 @@ def kokoro_utterances(
     log.info("kokoro utterances whose phones could not be placed: %d", unsure)
 
 
-def recorded_utterances(game: Path, whisper: Path) -> Iterator[Labelled]:
-    """Actors who speak in a game."""
-    said = recordings.utterances(recordings.amazon_queen(game), Transcriber(whisper))
-    for speaker, utterance in said:
-        yield Labelled("game", speaker, "", utterance)
+def recorded_utterances(paths: list[Path], whisper: Path) -> Iterator[Labelled]:
+    """Actors who speak in games."""
+    transcriber = Transcriber(whisper)
+    for path in paths:
+        for speaker, utterance in recordings.utterances(games.said_in(path), transcriber):
+            yield Labelled("game", speaker, "", utterance)
 
 
 def write(labelled: Iterator[Labelled], folder: Path) -> dict[str, float]:
@@ -203,15 +204,15 @@ def main() -> None:
     parser.add_argument("--flite-hours", type=float, default=1.5)
     parser.add_argument("--kokoro", type=Path, help="folder of kokoro.py's packages")
     parser.add_argument("--kokoro-hours", type=float, default=1.0)
-    parser.add_argument("--game", type=Path, help="file of recordings.py's game")
+    parser.add_argument("--games", type=Path, nargs="+", help="files of games.py")
     parser.add_argument("--whisper", type=Path, help="folder of transcribe.py's network")
     parser.add_argument("--texts", type=Path, help="what sentences.read_texts reads")
     parser.add_argument("--german", type=Path, help="the same in German")
     parser.add_argument("--german-share", type=float, default=0.25, help="of what Kokoro says")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    if (args.game is None) != (args.whisper is None):
-        parser.error("--game and --whisper need each other.")
+    if (args.games is None) != (args.whisper is None):
+        parser.error("--games and --whisper need each other.")
     logging.basicConfig(level=logging.INFO)
     texts, german = (read_texts(one) if one else [] for one in (args.texts, args.german))
 
@@ -224,8 +225,8 @@ def main() -> None:
             yield from kokoro_utterances(
                 args.kokoro, args.kokoro_hours, args.seed + 2, texts, german, args.german_share
             )
-        if args.game:
-            yield from recorded_utterances(args.game, args.whisper)
+        if args.games:
+            yield from recorded_utterances(args.games, args.whisper)
 
     print("hours:", write(everything(), args.out))
 

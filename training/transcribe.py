@@ -44,6 +44,16 @@ class Heard:
         return bool(words) and self.score > SURE and self.silence < SPEECH and not loops
 
 
+def said_once(text: str) -> str:
+    """What is said, where the network has written it again and again, as after a short clip."""
+    words = text.split()
+    plain = [word.strip(".,!?").lower() for word in words]
+    for count in range(1, len(words) // 2 + 1):
+        if all(word == plain[i % count] for i, word in enumerate(plain)):
+            return " ".join(words[:count])
+    return text
+
+
 class Transcriber:
     """The network, on one thread."""
 
@@ -77,7 +87,7 @@ class Transcriber:
         )
         return [
             Heard(
-                self._tokens.decode(one.sequences_ids[0]).strip(),
+                said_once(self._tokens.decode(one.sequences_ids[0]).strip()),
                 float(one.scores[0]),
                 float(one.no_speech_prob),
             )

@@ -18,6 +18,7 @@ from ..raster import interpolate, rasterise
 from ..types import ARKIT_INDEX, Portrait
 from .affine import similarity, through
 from .fill import carry_over_edge, continue_outward
+from .parted import PARTED, SKIN
 from .photo_mesh import PhotoMesh
 from .polygon import signed_distance, smooth_loop, window
 
@@ -31,7 +32,6 @@ UPPER_TEETH = (0.0, 0.048, 0.085, 0.128, 0.168)
 LOWER_TEETH = (0.0, 0.030, 0.063, 0.102, 0.142)
 CREVICE = 0.0045  # width of the dark line between teeth, head units
 CREVICE_STEPS, REACH = 256, 0.25  # of the table of them, and how far along the arch it reaches
-SKIN = (50, 280, 205, 425, 101, 330)  # landmarks on the cheeks
 # Head units by which the teeth are lowered: 4 mm of the upper ones would show under a lifted lip,
 # and the lower ones stay behind theirs.
 SHOW = {"upper_teeth": 0.026, "lower_teeth": 0.022}
@@ -57,12 +57,12 @@ DROPPED = 0.5  # smile that bares nothing in a wide mouth
 REACHES = (0.28, 0.16, 0.16)  # head units into the mouth to which light falls on each of PARTS
 PEEK, PEEK_PIXELS = 1.5, 12  # px between lips, and pixels, from which a photo's teeth are looked at
 TEETH_LIT = 0.6  # share of the light that teeth behind parted lips get
+LIPS_IN_TEETH = 0.5  # how much of the colour seen there is that of lips beside them
 MOST_LIGHT = 2.5  # by how much they may raise it
 SHUT = 0.25  # px between lips that are closed
 SEAM = 1.5  # px beside the edge of a lip in which a warped photo is ragged
 LINE, LINE_DARK = 1.2, 0.7  # px in which the line between closed lips fades, and light on it
 LINE_SHARE = 0.02  # mouth widths that this may be
-PARTED = 0.02  # mouth widths from which lips of a photo count as a little apart
 FRONT = 0.5  # head units, depth from which teeth are incisors
 SAMPLES = 2  # per pixel and axis
 
@@ -109,6 +109,7 @@ class Mouth:
         self.unit = fitted.scale
         self.crevices = _crevices().to(device)
         light = _light(image, portrait.landmarks.to(device))
+        self.albedo = torch.tensor(ALBEDO, device=device)
         self.light = self._as_bright_as_seen(image, light)
         self.hang = HANG
         if mesh.is_open:
@@ -222,8 +223,9 @@ class Mouth:
         gap = (between * self.mesh.down[:2]).sum(-1)  # [B, J]
         line = torch.zeros_like(gap) if self.mesh.is_open else self.mesh.photo_gap.expand_as(gap)
         share = (line / gap.clamp(min=1e-6)).clamp(0, 1)
-        share = torch.where(gap > 0, share, 1.0)[..., None] / 2
-        upper, lower = upper + share * between, lower - share * between
+        share = torch.where(gap > 0, share, 1.0)[..., None]
+        above = 1.0 if self.mesh.shows_teeth else 0.5  # teeth that the photo shows stay above
+        upper, lower = upper + above * share * between, lower - (1 - above) * share * between
         right, left = points[:, 78:79, :2], points[:, 308:309, :2]
         loop = torch.cat((right, upper, left, lower.flip(1)), 1)
         return loop, (gap - line).clamp(min=0)[:, 2:7].mean(1)
@@ -265,7 +267,7 @@ class Mouth:
         values = torch.cat((values, teeth[..., 2:]), 2)
         seen = interpolate(index, xy, self.faces, values)
         kind = self.face_kind[index.clamp(min=0)]
-        albedo = torch.tensor(ALBEDO, device=teeth.device)[kind]
+        albedo = self.albedo[kind]
         facing = F.normalize(seen[..., :3], dim=-1)[..., 2].abs()
         along = seen[..., 3].abs()
         place = (along * (CREVICE_STEPS / REACH)).long().clamp(max=CREVICE_STEPS - 1)
@@ -281,14 +283,21 @@ class Mouth:
         return F.avg_pool2d(colour, SAMPLES).permute(0, 2, 3, 1) * self.light
 
     def _as_bright_as_seen(self, image: Tensor, light: Tensor) -> Tensor:
-        """The light [3] raised to what teeth that show between a photo's parted lips say of it."""
+        """The light [3] raised to what teeth that show between a photo's parted lips say of it.
+
+        Those that are painted get their colour.
+        """
         if self.mesh.is_open or float(self.mesh.photo_gap[2:7].mean()) < PEEK:
             return light
         loop = smooth_loop(self.mesh.rest[None, list(INNER_LIPS), :2], 3)
         seen = image[signed_distance(loop, 0, 0, self.size, self.size)[0] > 0.3]
         if len(seen) < PEEK_PIXELS:
             return light
-        teeth = float(seen.mean(1).quantile(0.8)) / (TEETH_LIT * sum(ALBEDO[2]) / 3)
+        brightest = seen.mean(1).quantile(0.8)
+        if self.mesh.shows_teeth:
+            teeth = seen[seen.mean(1) >= brightest].mean(0) / self.albedo[2] / light
+            self.albedo[1:] *= (teeth / teeth.mean()).lerp(torch.ones_like(teeth), LIPS_IN_TEETH)
+        teeth = float(brightest) / (TEETH_LIT * sum(ALBEDO[2]) / 3)
         return light * max(1.0, min(teeth / float(light.mean()), MOST_LIGHT))
 
     def _shown_teeth(self, image: Tensor, landmarks: Tensor) -> float:

@@ -16,6 +16,7 @@ from ..head import HeadModel, project, rotation_angles, rotation_matrix
 from ..landmarks import EYES, LOWER_LIP, UPPER_LIP, EyePoints
 from ..types import ARKIT_INDEX, ARKIT_NAMES, Portrait
 from .lips import SMILE, sets_in, sides
+from .parted import OPEN_MOUTH, edge_below_teeth
 from .rings import outline_of, rings_around, room_around
 from .surface import (
     even_out,
@@ -44,7 +45,7 @@ GAINS = {
     "mouthFrownRight": 2.6,
     "mouthDimpleLeft": 1.8,
     "mouthDimpleRight": 1.8,
-    "browInnerUp": 2.2,
+    "browInnerUp": 2.4,
     "browOuterUpLeft": 1.6,
     "browOuterUpRight": 1.6,
     "browDownLeft": 1.6,
@@ -70,7 +71,7 @@ UNSMILE = 1.4  # how much less than a photo's smile goes further: fits find too 
 SHUT = 0.07  # lid gap in eye widths under which a photo's eye is taken as closed
 LIP_ROWS = (1.0, 0.85, 0.55, 0.2)  # how much each row of a lip follows a correction of its edge
 LINE = 0.015  # mouth widths that the line between closed lips is high
-OPEN_MOUTH = 0.05  # inner lip gap in mouth widths from which a photo's mouth counts as open
+OPENED = 2.0  # times that a gap which shows teeth counts into an opening before it is part of it
 NEAR = 0.15  # growth of the picture per face width towards the viewer
 
 
@@ -108,7 +109,11 @@ class PhotoMesh(nn.Module):
         self.pivot = (float(fitted.translation[0]), float(fitted.translation[1]))
         posed = project(head.shape(fitted.identity, fitted.expression), fitted)
         parents, share = head.surface_parents, head.surface_share[:, None]
-        photo = portrait.landmarks[:, :2]
+        photo = portrait.landmarks[:, :2].clone()
+        edge = edge_below_teeth(portrait.image, photo)
+        self.shows_teeth = edge is not None  # between lips that are only a little apart
+        if edge is not None:
+            photo[list(LOWER_LIP[0])] = edge
         flat = photo[parents[:, 0]].lerp(photo[parents[:, 1]], share)  # [S, 2]
         surface = torch.cat((flat, head.at_surface(posed)[:, 2:]), 1)
         rotation = fitted.rotation * fitted.scale * torch.tensor([[1.0], [-1.0], [1.0]])
@@ -184,7 +189,8 @@ class PhotoMesh(nn.Module):
         self.register_buffer("own_felt", self._felt(self.own))
         self.register_buffer("own_gap", self.own_felt @ gap_of)
         self.mouth_width = float((self.rest[308] - self.rest[78])[:2].norm())
-        self.is_open = float(self.photo_gap[2:7].mean()) > OPEN_MOUTH * self.mouth_width
+        wide = float(self.photo_gap[2:7].mean()) > OPEN_MOUTH * self.mouth_width
+        self.is_open = wide and not self.shows_teeth
         line = 0.0 if self.is_open else LINE * self.mouth_width
         self.register_buffer("line", photo_gap.clamp(max=line))
 
@@ -237,6 +243,9 @@ class PhotoMesh(nn.Module):
         way = torch.maximum(open_by, unsaid).clamp(min=1e-3)
         share = ((pressed - self.own_gap) / way + 1).clamp(0, 1)
         rest = self.photo_gap - self.line - open_by
+        if self.shows_teeth:  # a mouth that opens wide is no wider for having been a little open
+            risen = (pressed - self.own_gap) / (OPENED * rest).clamp(min=1e-3)
+            share = torch.minimum(share, (1 - risen).clamp(0, 1))
         wanted = pressed.clamp(min=0) + self.line + rest * share
         excess = (wanted.clamp(min=0) - plain)[..., None] * self.down / 2  # [B, J, 3]
         on_landmarks = torch.zeros(len(felt), len(self.rest), 3, device=excess.device)
