@@ -293,11 +293,13 @@ class Mouth:
         seen = image[signed_distance(loop, 0, 0, self.size, self.size)[0] > 0.3]
         if len(seen) < PEEK_PIXELS:
             return light
-        brightest = seen.mean(1).quantile(0.8)
+        brightest, lit = seen.mean(1).quantile(0.8), TEETH_LIT
         if self.mesh.shows_teeth:
+            smile = float(_bared(self.mesh.own[None], torch.zeros(1, device=light.device)))
+            lit += (1 + BARED - TEETH_LIT) * smile  # as they will be painted
             teeth = seen[seen.mean(1) >= brightest].mean(0) / self.albedo[2] / light
             self.albedo[1:] *= (teeth / teeth.mean()).lerp(torch.ones_like(teeth), LIPS_IN_TEETH)
-        teeth = float(brightest) / (TEETH_LIT * sum(ALBEDO[2]) / 3)
+        teeth = float(brightest) / (lit * sum(ALBEDO[2]) / 3)
         return light * max(1.0, min(teeth / float(light.mean()), MOST_LIGHT))
 
     def _shown_teeth(self, image: Tensor, landmarks: Tensor) -> float:
