@@ -28,8 +28,9 @@ from .speech_data import Labelled, read
 
 SOURCE = (
     "Trained on emodb (Burkhardt et al. 2005; speakers 13, 14 and sentences b09, b10 held out) and "
-    "on actors of the game Flight of the Amazon Queen and synthetic speech; mouth targets made by "
-    "rules from phone times, gestures by rules from prosody and emotion."
+    "on actors of the games Flight of the Amazon Queen and Beneath a Steel Sky and on synthetic "
+    "speech; mouth targets made by rules from phone times, gestures by rules from prosody and "
+    "emotion."
 )
 
 

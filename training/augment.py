@@ -14,7 +14,8 @@ from .phones import Phone
 
 Array = NDArray[np.float32]
 SAMPLE_RATE = 16000
-BAD_DB, GOOD_DB = (3.0, 20.0), (10.0, 40.0)  # by which noise lies below half of the recordings each
+# by which noise lies below speech in bad recordings, and in the others
+BAD_DB, GOOD_DB = (3.0, 20.0), (10.0, 40.0)
 
 
 def augment(
@@ -35,8 +36,8 @@ def augment(
         samples = colour(samples, chance)
     if chance.random() < 0.35:
         samples = room(samples, float(chance.uniform(0.1, 0.5)), chance)
-    bad = chance.random() < 0.5
-    if chance.random() < 0.6:
+    bad = chance.random() < 0.6
+    if chance.random() < 0.75:
         samples = noise(samples, float(chance.uniform(*(BAD_DB if bad else GOOD_DB))), chance)
     if chance.random() < (0.55 if bad else 0.1):
         samples = telephone(samples)
