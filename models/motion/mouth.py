@@ -297,8 +297,8 @@ class Mouth:
         if self.mesh.shows_teeth:
             smile = float(_bared(self.mesh.own[None], torch.zeros(1, device=light.device)))
             lit += (1 + BARED - TEETH_LIT) * smile  # as they will be painted
-            teeth = seen[seen.mean(1) >= brightest].mean(0) / self.albedo[2] / light
-            self.albedo[1:] *= (teeth / teeth.mean()).lerp(torch.ones_like(teeth), LIPS_IN_TEETH)
+            tint = seen[seen.mean(1) >= brightest].mean(0) / self.albedo[2] / light
+            self.albedo[1:] *= (tint / tint.mean()).lerp(torch.ones_like(tint), LIPS_IN_TEETH)
         teeth = float(brightest) / (lit * sum(ALBEDO[2]) / 3)
         return light * max(1.0, min(teeth / float(light.mean()), MOST_LIGHT))
 
