@@ -21,22 +21,22 @@ from pathlib import Path
 
 import av
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
 
-from ..models.speech import SAMPLE_RATE
+from ..models.speech import SAMPLE_RATE, to_mono
 from . import propack
 
 Array = NDArray[np.float32]
 
-QUEEN, SKY = "queen.1c", "sky.dnr"  # data file of the first, list of files of the second
+SKY = "sky.dnr"  # list of files of the second; the first has but one file
 TABLE, ENTRY = 15, 21  # first byte of the table of files and bytes of each
 TALK = re.compile(r"[A-Z]?(..)....P\d$")  # another's line in a dialogue
 JOE = re.compile(r"JOE|.{6,7}J\d$")  # the hero's
 SKY_DATA = "sky.dsk"  # beside its list
 SPOKEN = range(50000, 60000)  # numbers of files that hold speech
 SKY_HEADER = 22  # bytes before the sound
-RATE_UP, RATE_DOWN = 640, 441  # 11025 Hz to 16 kHz
+SKY_RATE = 11025  # Hz
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,5 +122,4 @@ def steel_sky(path: Path) -> Iterator[Recording]:
         if sound[:4] == propack.MARK:
             sound = propack.unpack(sound)
         pcm = np.frombuffer(sound, np.uint8).astype(np.float32) / 128.0 - 1.0
-        samples = resample_poly(pcm, RATE_UP, RATE_DOWN).astype(np.float32)
-        yield Recording(f"sky {number}", samples)
+        yield Recording(f"sky {number}", to_mono(torch.from_numpy(pcm), SKY_RATE).numpy())

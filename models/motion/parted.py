@@ -53,7 +53,7 @@ def edge_below_teeth(image: Tensor, points: Tensor) -> Tensor | None:
     if not _are_teeth(between, _at(image, lips[2:7]), skin):
         return None
     now = (lower - middle) @ down
-    edge = lower + (_edge(image, middle, down, lips, now, width) - now)[:, None] * down
+    edge = lower + _further(image, middle, down, lips, now, width)[:, None] * down
     apart = float(((edge - upper) @ down)[2:7].mean()) / width
     return edge if apart >= OPEN_MOUTH else None  # a finer line of teeth may be the light on a lip
 
@@ -70,17 +70,17 @@ def _red(colours: Tensor) -> Tensor:
     return (colours[..., 0] - colours[..., 1]) / colours.sum(-1).clamp(min=0.05)
 
 
-def _edge(
+def _further(
     image: Tensor, middle: Tensor, down: Tensor, lips: Tensor, now: Tensor, width: float
 ) -> Tensor:
-    """How far from the middle the lip begins, [J] px, at least `now`.
+    """How much further from the middle than its landmarks the lip begins, [J] px.
 
     Args:
         image: [H, W, 3].
         middle: [J, 2] px between the lips.
         down: [2] from there to the lip.
         lips: [J, 2] px in the middle of the lip.
-        now: [J] px, where its landmarks are.
+        now: [J] px, how far its landmarks are from there.
         width: Of the mouth, px.
     """
     most = FURTHER * width
@@ -99,7 +99,7 @@ def _edge(
     further = further + MARGIN * width * (further > 0)
     along = torch.arange(len(further))
     from_corner = torch.minimum(along, along.flip(0)) / 2
-    out: Tensor = now + further * from_corner.clamp(CORNER, 1.0)
+    out: Tensor = further * from_corner.clamp(CORNER, 1.0)
     return out
 
 
