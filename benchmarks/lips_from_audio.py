@@ -1,15 +1,17 @@
 """Do the lips follow the sounds? Measured on coefficients, against phones set by hand.
 
     python -m synchrorama.benchmarks.lips_from_audio --emodb DIR [--aligned WAV ...]
-        [--labels DIR] [--conditions clean noise telephone slow fast] [--emotions happy ...]
+        [--labels DIR] [--conditions clean noise telephone slow fast] [--draws 10]
+        [--emotions happy ...]
         [--weights FILE] [--fps 25] [--out FILE.json]
 
 emodb's speakers 13 and 14, whom the network never heard; of them their sentences b09 and b10, which
 it never heard from anybody; and recordings with the phone times of a forced alignment, NAME.wav
 with NAME.phone.json beside it or in --labels. Every figure is computed from the Motion of
 `motion_from_audio` at the video's frame rate, with head, blinks and gaze off. The opening of the
-mouth is `lips.drawn_gap`. Conditions: as recorded, noise 10 dB below, a telephone's band, played
-20 % slower and faster. Emotions, at strength 1, are measured on the sound as recorded.
+mouth is `lips.drawn_gap`. Conditions: as recorded, noise 10 dB below (--draws of it, each of
+another colour), a telephone's band, played 20 % slower and faster. Emotions, at strength 1, are
+measured on the sound as recorded.
 """
 
 from __future__ import annotations
@@ -194,9 +196,9 @@ def throughout(name: str, frames: int, fps: float) -> Emotion:
     )
 
 
-def under(spoken: Spoken, condition: str) -> Spoken:
-    """The utterance under one of CONDITIONS."""
-    chance = np.random.default_rng(0)
+def under(spoken: Spoken, condition: str, draw: int = 0) -> Spoken:
+    """The utterance under one of CONDITIONS; draw is the seed of noise."""
+    chance = np.random.default_rng(draw)
     mono = to_mono(torch.from_numpy(spoken.samples), spoken.sample_rate).numpy()
     phones = spoken.phones
     if condition == "noise":
@@ -237,6 +239,7 @@ def main() -> None:
     parser.add_argument("--aligned", type=Path, nargs="*", default=[], help="more recordings")
     parser.add_argument("--labels", type=Path, help="folder of their .phone.json")
     parser.add_argument("--conditions", nargs="*", choices=CONDITIONS, default=["clean"])
+    parser.add_argument("--draws", type=int, default=1, help="of noise")
     parser.add_argument("--emotions", nargs="*", choices=EMOTIONS, default=[])
     parser.add_argument("--weights", type=Path, default=WEIGHTS / "audio_to_motion.safetensors")
     parser.add_argument("--fps", type=float, default=25.0)
@@ -248,12 +251,15 @@ def main() -> None:
         samples, sample_rate = soundfile.read(path, dtype="float32")
         phones = read_alignment((args.labels or path.parent) / f"{path.stem}.phone.json")
         sets[path.stem] = [Spoken(path.stem, samples, int(sample_rate), phones)]
-    ways: list[tuple[str, str, str | None]] = [(c, c, None) for c in args.conditions]
-    ways += [(name, "clean", name) for name in args.emotions]
+    ways: list[tuple[str, str, int, str | None]] = [(c, c, 0, None) for c in args.conditions]
+    if "noise" in args.conditions:
+        ways += [(f"noise {draw}", "noise", draw, None) for draw in range(1, args.draws)]
+    ways += [(name, "clean", 0, name) for name in args.emotions]
     results: dict[str, dict[str, float]] = {}
-    for title, condition, emotion in ways:
+    for title, condition, draw, emotion in ways:
         for name, everything in sets.items():
-            clips = [clip_of(model, under(one, condition), args.fps, emotion) for one in everything]
+            heard = [under(one, condition, draw) for one in everything]
+            clips = [clip_of(model, one, args.fps, emotion) for one in heard]
             results[name if title == "clean" else f"{name}, {title}"] = measure(clips, args.fps)
     if args.out:
         args.out.write_text(json.dumps(results, indent=1))

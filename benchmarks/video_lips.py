@@ -1,7 +1,8 @@
 """Do the lips in the finished video follow the sounds? Read back from the mp4 by the landmarker.
 
     python -m synchrorama.benchmarks.video_lips --portrait IMG [IMG ...] [--emodb DIR] [--clips N]
-        [--sense WAV ...] [--list FILE.tsv] [--fps 25] [--diffusion] [--processes 2] --out FILE.json
+        [--aligned WAV ...] [--conditions clean noise telephone slow fast] [--list FILE.tsv]
+        [--fps 25] [--diffusion] [--processes 2] --out FILE.json
 
 Each clip goes through `talk` as a user's would, into a real mp4, which is decoded and tracked. The
 opening of the mouth is the distance between the inner lips (landmarks 13 and 14, across the line
@@ -12,7 +13,8 @@ score with the lips at rest (0.33 to 0.94 of mouthPucker on three neutral ones);
 closed up to a gap of 8 % of the mouth's width, or up to the portrait's own.
 
 Clips are emodb's speakers 13 and 14, never trained on, evenly spread when --clips asks for fewer;
-recordings with a pocketsphinx alignment NAME.phone.json beside NAME.wav; and lines "audio <tab>
+recordings with a pocketsphinx alignment NAME.phone.json beside NAME.wav, as recorded and under the
+other conditions of lips_from_audio.py; and lines "audio <tab>
 labels <tab> portrait" of a list, labels being .lablaut or .phone.json. Portraits take turns.
 """
 
@@ -42,7 +44,16 @@ from ..models.talk import talk
 from ..models.types import ARKIT_INDEX
 from ..training.phones import Phone, read_emodb
 from ..training.speech_data import TEST_SENTENCES, TEST_SPEAKERS
-from .lips_from_audio import Clip, best_offset, measure, read_alignment, reference_openness
+from .lips_from_audio import (
+    CONDITIONS,
+    Clip,
+    Spoken,
+    best_offset,
+    measure,
+    read_alignment,
+    reference_openness,
+    under,
+)
 
 CHUNK = 64  # decoded frames in memory
 UPPER, LOWER, RIGHT, LEFT = 13, 14, 78, 308  # inner lips
@@ -56,6 +67,7 @@ class Job:
     audio: Path
     labels: Path
     portrait: Path
+    condition: str = "clean"  # one of CONDITIONS
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -131,6 +143,11 @@ def run(job: Job, fps: float, size: int, diffusion: bool) -> Result:
     torch.set_num_threads(1)
     waveform, sample_rate = read_audio(job.audio)
     waveform, phones = read_phones(job.labels, waveform, sample_rate)
+    if job.condition != "clean":
+        mono = waveform.double().mean(0).numpy()
+        heard = under(Spoken(job.audio.stem, mono, sample_rate, phones), job.condition)
+        waveform, sample_rate = torch.from_numpy(heard.samples).float()[None], heard.sample_rate
+        phones = heard.phones
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "talk.mp4"
         start = time.perf_counter()
@@ -209,7 +226,8 @@ def main() -> None:
     add("--portrait", type=Path, nargs="+", default=[])
     add("--emodb", type=Path)
     add("--clips", type=int, help="of emodb; all unless given")
-    add("--sense", type=Path, nargs="*", default=[])
+    add("--aligned", type=Path, nargs="*", default=[])
+    add("--conditions", nargs="*", choices=CONDITIONS, default=["clean"], help="of --aligned")
     add("--list", type=Path)
     add("--fps", type=float, default=25.0)
     add("--size", type=int, default=512)
@@ -222,9 +240,14 @@ def main() -> None:
     sets: dict[str, list[Job]] = {}
     if args.emodb:
         sets["emodb 13, 14"] = emodb_jobs(args.emodb, args.portrait, args.clips)
-    for audio in args.sense:
+    for audio in args.aligned:
         labels = audio.with_suffix(".phone.json")
-        sets[audio.stem] = [Job(audio=audio, labels=labels, portrait=p) for p in args.portrait]
+        for condition in args.conditions:
+            name = audio.stem if condition == "clean" else f"{audio.stem}, {condition}"
+            sets[name] = [
+                Job(audio=audio, labels=labels, portrait=portrait, condition=condition)
+                for portrait in args.portrait
+            ]
     if args.list:
         lines = [line.split("\t") for line in args.list.read_text().splitlines() if line.strip()]
         sets[args.list.stem] = [

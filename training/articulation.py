@@ -48,7 +48,7 @@ NAMES = sorted(ALPHABET)
 # how much an error of each shape counts; jaw and rounding carry speech
 WEIGHTS = torch.tensor([4.0, 3.0, 3.0, 2.0, 2.0, 2.0, 2.0, 2.0, 1.0])
 # how often a source is heard, whatever its hours; those not named share what is left by length
-SHARES = {"emodb": 0.15, "kokoro": 0.24, "game": 0.44, "flite": 0.10}
+SHARES = {"emodb": 0.15, "kokoro": 0.24, "game": 0.48, "flite": 0.07}
 BACKGROUND_SHARE = 0.05
 SPLICED = 0.5  # how often an example is put together from stretches of its voice
 LOSSES = ("sync", "naming", "speed", "gap", "background", "emphasis")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from synchrorama.training import kokoro
 from synchrorama.training.align import named
-from synchrorama.training.augment import augment, stretch
+from synchrorama.training.augment import augment, dull, stretch
 from synchrorama.training.phones import ALPHABET, Phone
 from synchrorama.training.sentences import german_text, natural_text, put_together, read_texts
 from synchrorama.training.voices import flite
@@ -139,3 +139,12 @@ def test_augmented_speech_is_finite_and_as_long_as_its_phones() -> None:
         assert np.isfinite(out).all()
         assert out.dtype == np.float32
         assert phones[-1].end == pytest.approx(len(out) / 16000, abs=0.01)
+
+
+def test_dull_speech_keeps_its_low_tones_and_its_peak() -> None:
+    times = np.arange(16000) / 16000
+    sound = np.sin(2 * np.pi * 200 * times) + np.sin(2 * np.pi * 2000 * times)
+    out = dull(sound.astype(np.float32), 12.0)
+    spectrum = np.abs(np.fft.rfft(out))
+    assert 20 * np.log10(spectrum[2000] / spectrum[200]) == pytest.approx(-12.0, abs=0.1)
+    assert np.abs(out).max() == pytest.approx(np.abs(sound).max(), rel=1e-3)
