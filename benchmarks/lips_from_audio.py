@@ -210,6 +210,13 @@ def under(spoken: Spoken, condition: str, draw: int = 0) -> Spoken:
     return Spoken(spoken.name, mono, SAMPLE_RATE, phones)
 
 
+def heard_under(conditions: list[str], draws: int) -> list[tuple[str, str, int]]:
+    """Title, condition and seed of each way to hear a recording: noise is drawn so many times."""
+    ways = [(condition, condition, 0) for condition in conditions]
+    further = range(1, draws) if "noise" in conditions else ()
+    return ways + [(f"noise {draw}", "noise", draw) for draw in further]
+
+
 def read_alignment(path: Path) -> list[Phone]:
     """Phones of a pocketsphinx alignment: words in "w", their phones in each word's "w"."""
     phones: list[Phone] = []
@@ -251,9 +258,8 @@ def main() -> None:
         samples, sample_rate = soundfile.read(path, dtype="float32")
         phones = read_alignment((args.labels or path.parent) / f"{path.stem}.phone.json")
         sets[path.stem] = [Spoken(path.stem, samples, int(sample_rate), phones)]
-    ways: list[tuple[str, str, int, str | None]] = [(c, c, 0, None) for c in args.conditions]
-    if "noise" in args.conditions:
-        ways += [(f"noise {draw}", "noise", draw, None) for draw in range(1, args.draws)]
+    ways: list[tuple[str, str, int, str | None]]
+    ways = [(*way, None) for way in heard_under(args.conditions, args.draws)]
     ways += [(name, "clean", 0, name) for name in args.emotions]
     results: dict[str, dict[str, float]] = {}
     for title, condition, draw, emotion in ways:

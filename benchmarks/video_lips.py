@@ -1,8 +1,8 @@
 """Do the lips in the finished video follow the sounds? Read back from the mp4 by the landmarker.
 
     python -m synchrorama.benchmarks.video_lips --portrait IMG [IMG ...] [--emodb DIR] [--clips N]
-        [--aligned WAV ...] [--conditions clean noise telephone slow fast] [--list FILE.tsv]
-        [--fps 25] [--diffusion] [--processes 2] --out FILE.json
+        [--aligned WAV ...] [--conditions clean noise telephone slow fast] [--draws 10]
+        [--list FILE.tsv] [--fps 25] [--diffusion] [--processes 2] --out FILE.json
 
 Each clip goes through `talk` as a user's would, into a real mp4, which is decoded and tracked. The
 opening of the mouth is the distance between the inner lips (landmarks 13 and 14, across the line
@@ -49,6 +49,7 @@ from .lips_from_audio import (
     Clip,
     Spoken,
     best_offset,
+    heard_under,
     measure,
     read_alignment,
     reference_openness,
@@ -68,6 +69,7 @@ class Job:
     labels: Path
     portrait: Path
     condition: str = "clean"  # one of CONDITIONS
+    draw: int = 0  # seed of noise
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -145,7 +147,8 @@ def run(job: Job, fps: float, size: int, diffusion: bool) -> Result:
     waveform, phones = read_phones(job.labels, waveform, sample_rate)
     if job.condition != "clean":
         mono = waveform.double().mean(0).numpy()
-        heard = under(Spoken(job.audio.stem, mono, sample_rate, phones), job.condition)
+        recorded = Spoken(job.audio.stem, mono, sample_rate, phones)
+        heard = under(recorded, job.condition, job.draw)
         waveform, sample_rate = torch.from_numpy(heard.samples).float()[None], heard.sample_rate
         phones = heard.phones
     with tempfile.TemporaryDirectory() as folder:
@@ -228,6 +231,7 @@ def main() -> None:
     add("--clips", type=int, help="of emodb; all unless given")
     add("--aligned", type=Path, nargs="*", default=[])
     add("--conditions", nargs="*", choices=CONDITIONS, default=["clean"], help="of --aligned")
+    add("--draws", type=int, default=1, help="of noise")
     add("--list", type=Path)
     add("--fps", type=float, default=25.0)
     add("--size", type=int, default=512)
@@ -242,10 +246,10 @@ def main() -> None:
         sets["emodb 13, 14"] = emodb_jobs(args.emodb, args.portrait, args.clips)
     for audio in args.aligned:
         labels = audio.with_suffix(".phone.json")
-        for condition in args.conditions:
-            name = audio.stem if condition == "clean" else f"{audio.stem}, {condition}"
+        for title, condition, draw in heard_under(args.conditions, args.draws):
+            name = audio.stem if condition == "clean" else f"{audio.stem}, {title}"
             sets[name] = [
-                Job(audio=audio, labels=labels, portrait=portrait, condition=condition)
+                Job(audio=audio, labels=labels, portrait=portrait, condition=condition, draw=draw)
                 for portrait in args.portrait
             ]
     if args.list:
